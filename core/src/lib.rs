@@ -1,1 +1,22 @@
-//! x
+//! The domain of eai, and the one place that speaks JetStream.
+//!
+//! Everything but [`log`] is pure: no clock, no task, no random source, no network. Time and ids come in
+//! with the command. `cargo check --no-default-features` proves it, since the IO crates are not there then.
+
+pub mod account;
+pub mod aggregate;
+pub mod catalogue;
+pub mod command;
+pub mod data;
+pub mod digest;
+pub mod envelope;
+pub mod ids;
+pub mod name;
+pub mod names;
+pub mod role;
+pub mod service;
+pub mod spec;
+pub mod subject;
+
+#[cfg(feature = "log")]
+pub mod log;

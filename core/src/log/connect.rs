@@ -1,0 +1,116 @@
+//! A connection to the server that says at any moment whether it stands.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::Error;
+
+/// How long one request may take before its outcome counts as unknown.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A NATS client, and whether it is connected.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    client: Client,
+    up: watch::Receiver<bool>,
+}
+
+/// Why no connection was made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The credentials are not readable as such.
+    #[error("the NATS credentials cannot be read")]
+    Credentials(#[source] std::io::Error),
+    /// The server is not there or refuses.
+    #[error("cannot connect to the NATS server at {url}")]
+    Connect {
+        /// Where it was looked for.
+        url: String,
+        /// Why.
+        #[source]
+        source: async_nats::ConnectError,
+    },
+}
+
+/// Connects with the text of a `.creds` file. Once connected it reconnects for ever.
+pub async fn connect(
+    url: &str,
+    credentials: &str,
+    name: &str,
+    inbox_prefix: &str,
+) -> Result<Connection, ConnectError> {
+    let (sender, up) = watch::channel(true);
+    let client = ConnectOptions::with_credentials(credentials)
+        .map_err(ConnectError::Credentials)?
+        .name(name)
+        .custom_inbox_prefix(inbox_prefix)
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .reconnect_delay_callback(|attempt| {
+            let doublings = u32::try_from(attempt.min(6)).unwrap_or(6);
+            Duration::from_millis(4 << doublings)
+        })
+        .event_callback(move |event| {
+            let sender = sender.clone();
+            async move {
+                match event {
+                    Event::Connected => drop(sender.send_replace(true)),
+                    Event::Disconnected | Event::Closed => drop(sender.send_replace(false)),
+                    Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
+                        tracing::warn!(%event, "nats.event");
+                    }
+                    Event::LameDuckMode | Event::Draining => tracing::info!(%event, "nats.event"),
+                }
+            }
+        })
+        .connect(url)
+        .await
+        .map_err(|source| ConnectError::Connect {
+            url: url.to_owned(),
+            source,
+        })?;
+    Ok(Connection { client, up })
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// The client itself.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether the connection stands.
+    pub fn is_up(&self) -> bool {
+        *self.up.borrow()
+    }
+
+    /// Waits until the connection stands, so that nothing is queued for a server that is away.
+    pub async fn until_up(&self) {
+        let mut up = self.up.clone();
+        // An error means that the client is gone; the request that follows says so.
+        drop(up.wait_for(|up| *up).await);
+    }
+
+    /// One request and its answer.
+    pub(super) async fn request(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<Message, Error> {
+        self.client
+            .request_with_headers(subject, headers, payload)
+            .await
+            .map_err(|error| Error::Unavailable(error.to_string()))
+    }
+
+    /// One call of the `JetStream` API.
+    pub(super) async fn api(&self, call: &str, body: &serde_json::Value) -> Result<Message, Error> {
+        let body = Bytes::from(body.to_string());
+        self.request(format!("$JS.API.{call}"), HeaderMap::new(), body)
+            .await
+    }
+}

@@ -1,0 +1,128 @@
+//! One aggregate's history in memory: its folded state, where it ends, and which commands it has taken.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::chain::{links, read};
+use super::{Error, Log, Position, Recorded};
+use crate::command::{AnyPart, AnyState};
+use crate::digest::Digest;
+use crate::ids::CommandId;
+
+/// How many events are held in memory at a time while an aggregate is read.
+const PAGE: usize = 4096;
+
+/// A history that several commands may look at. Never locked across an await.
+#[derive(Clone, Debug)]
+pub(super) struct SharedHistory(Arc<Mutex<History>>);
+
+#[derive(Debug)]
+pub(super) struct History {
+    pub(super) state: Box<dyn AnyState>,
+    pub(super) last_sequence: u64,
+    pub(super) last_digest: Digest,
+    /// What each command did here: the last sequence and the name of its event.
+    pub(super) commands: HashMap<CommandId, (u64, Box<str>)>,
+    /// Whether it was ever read from the log, or is only assumed to be empty.
+    pub(super) loaded: bool,
+}
+
+// === impl SharedHistory ===
+
+impl SharedHistory {
+    fn empty(state: Box<dyn AnyState>) -> Self {
+        Self(Arc::new(Mutex::new(History {
+            state,
+            last_sequence: 0,
+            last_digest: Digest::ZERO,
+            commands: HashMap::new(),
+            loaded: false,
+        })))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, History> {
+        // A fold is total, so a panic elsewhere left nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl History ===
+
+impl History {
+    /// Folds the next event; one that was folded already is passed over.
+    pub(super) fn apply(&mut self, event: &Recorded) -> Result<(), Error> {
+        let Recorded { sequence, .. } = *event;
+        if sequence <= self.last_sequence {
+            return Ok(());
+        }
+        let envelope = read(event)?;
+        links(sequence, &envelope, self.last_digest)?;
+        let event_type = envelope
+            .type_parts()
+            .map_err(|error| Error::Damaged(error.to_string()))?;
+        self.state
+            .apply(event_type, envelope.data.get())
+            .map_err(|source| Error::Unreadable { sequence, source })?;
+        self.commands
+            .insert(envelope.commandid, (sequence, event_type.name.into()));
+        self.last_sequence = sequence;
+        self.last_digest = event.digest();
+        Ok(())
+    }
+}
+
+// === impl Log ===
+
+impl Log {
+    /// The history of the aggregate that `part` is for: cached, assumed empty where it is new, else read.
+    pub(super) async fn history(&self, part: &dyn AnyPart) -> Result<SharedHistory, Error> {
+        let history = self.inner.histories.get_with(part.address().clone(), || {
+            SharedHistory::empty(part.initial())
+        });
+        let known = history.lock().loaded || part.is_fresh();
+        if !known {
+            self.catch_up(part, &history).await?;
+        }
+        Ok(history)
+    }
+
+    /// Brings a history up to what the leader has; answers whether it moved.
+    pub(super) async fn catch_up(
+        &self,
+        part: &dyn AnyPart,
+        history: &SharedHistory,
+    ) -> Result<bool, Error> {
+        let filter = part.address().filter();
+        let before = history.lock().last_sequence;
+        let newest = self
+            .newest(&filter)
+            .await?
+            .map_or(0, |event| event.sequence);
+        if newest < before {
+            return Err(Error::Damaged(format!(
+                "{} had event {before}, but the log now ends for it at {newest}",
+                part.address()
+            )));
+        }
+        let mut reached = before;
+        while reached < newest {
+            let (events, _) = self
+                .page(&filter, Position::Sequence(reached + 1), PAGE)
+                .await?;
+            if events.is_empty() {
+                return Err(Error::Damaged(format!(
+                    "event {newest} of {} is in the log's index but cannot be read",
+                    part.address()
+                )));
+            }
+            let mut history = history.lock();
+            for event in &events {
+                history.apply(event)?;
+            }
+            reached = history.last_sequence.max(reached);
+        }
+        let mut history = history.lock();
+        history.loaded = true;
+        Ok(history.last_sequence > before)
+    }
+}

@@ -1,0 +1,109 @@
+//! The event log on NATS `JetStream`: append, load, read, subscribe. Nothing else in eai speaks `JetStream`.
+//!
+//! It knows envelopes and aggregates, but no aggregate in particular, and no view.
+
+pub mod credentials;
+
+mod append;
+pub mod chain;
+mod connect;
+mod error;
+mod history;
+mod publish;
+mod read;
+mod reserve;
+mod setup;
+mod subscribe;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+pub use append::Outcome;
+pub use chain::Chain;
+pub use connect::{ConnectError, Connection, connect};
+pub use error::Error;
+pub use read::{Position, Recorded};
+pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up};
+pub use subscribe::Subscription;
+
+use crate::ids::PlatformId;
+use crate::subject::Address;
+use history::SharedHistory;
+use reserve::Reserve;
+
+/// The name of the stream that is the system of record.
+pub const STREAM: &str = "EAI_EVENTS";
+/// How many aggregates' states are kept in the process.
+const CACHED_AGGREGATES: u64 = 20_000;
+
+/// A guard to break on purpose, so that a test can show that it would be noticed.
+#[cfg(feature = "sabotage")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Append without the expected last sequence.
+    NoExpectation,
+    /// Believe every error of a publish, and forget which commands were stored.
+    NoReadback,
+}
+
+/// What the log needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose log it is: the events' `source`.
+    pub platform: PlatformId,
+    /// How long a command may wait for the server before its outcome is reported as unknown.
+    pub deadline: Duration,
+    /// A guard to break.
+    #[cfg(feature = "sabotage")]
+    pub sabotage: Option<Sabotage>,
+}
+
+/// The event log. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    settings: Settings,
+    source: String,
+    histories: Cache<Address, SharedHistory>,
+    reserve: Reserve,
+}
+
+impl Log {
+    /// Opens the log on a server that [`set_up`] found in order.
+    pub async fn open(connection: Connection, settings: Settings) -> Result<Self, Error> {
+        let reserve = Reserve::new(&connection).await?;
+        let source = crate::envelope::source_urn(settings.platform);
+        let histories = Cache::new(CACHED_AGGREGATES);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                connection,
+                settings,
+                source,
+                histories,
+                reserve,
+            }),
+        })
+    }
+
+    /// The connection, to see whether it stands.
+    pub fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    /// Bytes stored and bytes allowed, as last seen.
+    pub fn usage(&self) -> (u64, u64) {
+        self.inner.reserve.usage()
+    }
+
+    #[cfg(feature = "sabotage")]
+    fn sabotaged(&self, guard: Sabotage) -> bool {
+        self.inner.settings.sabotage == Some(guard)
+    }
+}

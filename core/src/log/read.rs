@@ -1,0 +1,245 @@
+//! Reading stored events: the newest of an aggregate from the leader, and runs of them by batched direct get.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{Connection, Error, Log, STREAM};
+use crate::digest::Digest;
+use crate::envelope::{self, Envelope};
+
+/// How many events one direct get asks for.
+const BATCH: usize = 256;
+/// How long a direct get may stay silent.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// A stored event: where it stands in the log, and its bytes.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Its subject.
+    pub subject: String,
+    /// The stored document.
+    pub payload: Bytes,
+}
+
+/// Where to begin reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At this sequence.
+    Sequence(u64),
+    /// At the first event stored at or after this moment.
+    Time(OffsetDateTime),
+}
+
+/// What the server says of the stream's extent.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct StreamState {
+    pub(super) bytes: u64,
+    pub(super) last_seq: u64,
+}
+
+// === impl Recorded ===
+
+impl Recorded {
+    /// The document, read.
+    pub fn envelope(&self) -> Result<Envelope<'_>, envelope::Error> {
+        Envelope::parse(&self.payload)
+    }
+
+    /// The hash that the next event of the aggregate carries.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.payload)
+    }
+}
+
+impl Position {
+    /// The start of the log.
+    pub const START: Self = Self::Sequence(1);
+}
+
+// === impl Log ===
+
+impl Log {
+    /// The sequence of the newest event in the log; 0 if there is none.
+    pub async fn last_sequence(&self) -> Result<u64, Error> {
+        stream_state(&self.inner.connection)
+            .await
+            .map(|(state, _)| state.last_seq)
+    }
+
+    /// One event; `None` if the log has none with that sequence.
+    pub async fn get(&self, sequence: u64) -> Result<Option<Recorded>, Error> {
+        message_get(&self.inner.connection, &json!({ "seq": sequence })).await
+    }
+
+    /// The newest event on a subject, as the stream's leader knows it.
+    pub(super) async fn newest(&self, filter: &str) -> Result<Option<Recorded>, Error> {
+        message_get(&self.inner.connection, &json!({ "last_by_subj": filter })).await
+    }
+
+    /// Up to `limit` events on `filter` from a position on, and whether there are more.
+    pub async fn page(
+        &self,
+        filter: &str,
+        from: Position,
+        limit: usize,
+    ) -> Result<(Vec<Recorded>, bool), Error> {
+        let mut events: Vec<Recorded> = Vec::new();
+        let mut from = from;
+        loop {
+            let ask = BATCH.min(limit - events.len());
+            let more = self.batch(filter, from, ask, &mut events).await?;
+            if !more || events.len() >= limit {
+                return Ok((events, more));
+            }
+            if let Some(last) = events.last() {
+                from = Position::Sequence(last.sequence + 1);
+            }
+        }
+    }
+
+    /// One direct get; answers whether there are more events behind it.
+    async fn batch(
+        &self,
+        filter: &str,
+        from: Position,
+        count: usize,
+        events: &mut Vec<Recorded>,
+    ) -> Result<bool, Error> {
+        let unavailable = |what: &dyn std::fmt::Display| Error::Unavailable(what.to_string());
+        let client = self.inner.connection.client();
+        let mut request = json!({ "next_by_subj": filter, "batch": count });
+        match from {
+            Position::Sequence(sequence) => request["seq"] = sequence.into(),
+            Position::Time(time) => {
+                let time = time.format(&Rfc3339).map_err(|error| unavailable(&error))?;
+                request["start_time"] = time.into();
+            }
+        }
+        let inbox = client.new_inbox();
+        let mut answers = client
+            .subscribe(inbox.clone())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let subject = format!("$JS.API.DIRECT.GET.{STREAM}");
+        client
+            .publish_with_reply(subject, inbox, request.to_string().into())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        loop {
+            let message = tokio::time::timeout(PROGRESS, answers.next())
+                .await
+                .map_err(|_| unavailable(&"no answer to a read"))?
+                .ok_or_else(|| unavailable(&"the connection closed during a read"))?;
+            let header = |name: &str| {
+                let headers = message.headers.as_ref()?;
+                headers.get(name).map(async_nats::HeaderValue::as_str)
+            };
+            let number = |name: &str| header(name).and_then(|text| text.parse::<u64>().ok());
+            match message.status.map(|status| status.as_u16()) {
+                // 204 ends a batch, 404 says that nothing is there.
+                Some(204) => return Ok(number("Nats-Num-Pending").unwrap_or(0) > 0),
+                Some(404) => return Ok(false),
+                Some(503) => return Err(unavailable(&"nobody answers for the stream")),
+                Some(status) => {
+                    let reason = message.description.as_deref().unwrap_or("no reason given");
+                    return Err(Error::Unavailable(format!(
+                        "a read answered {status}: {reason}"
+                    )));
+                }
+                None => {}
+            }
+            let sequence = number("Nats-Sequence").unwrap_or(0);
+            let subject = header("Nats-Subject").unwrap_or_default().to_owned();
+            events.push(Recorded {
+                sequence,
+                subject,
+                payload: message.payload,
+            });
+        }
+    }
+}
+
+/// The stream's extent, and how many bytes it may have.
+pub(super) async fn stream_state(connection: &Connection) -> Result<(StreamState, u64), Error> {
+    #[derive(Deserialize)]
+    struct Info {
+        config: Config,
+        state: StreamState,
+    }
+    #[derive(Deserialize)]
+    struct Config {
+        max_bytes: i64,
+    }
+    let answer = connection
+        .api(&format!("STREAM.INFO.{STREAM}"), &json!({}))
+        .await?;
+    let info: Info = serde_json::from_slice(&answer.payload)
+        .map_err(|_| Error::Unavailable("the event stream has no info".into()))?;
+    Ok((
+        info.state,
+        u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
+    ))
+}
+
+async fn message_get(
+    connection: &Connection,
+    body: &serde_json::Value,
+) -> Result<Option<Recorded>, Error> {
+    /// "no message found"
+    const NOT_FOUND: u64 = 10037;
+    #[derive(Deserialize)]
+    struct Answer {
+        message: Option<Stored>,
+        error: Option<ApiError>,
+    }
+    #[derive(Deserialize)]
+    struct Stored {
+        seq: u64,
+        subject: String,
+        #[serde(default)]
+        data: String,
+    }
+    #[derive(Deserialize)]
+    struct ApiError {
+        err_code: u64,
+        description: String,
+    }
+    let answer = connection
+        .api(&format!("STREAM.MSG.GET.{STREAM}"), body)
+        .await?;
+    let answer: Answer = serde_json::from_slice(&answer.payload)
+        .map_err(|error| Error::Unavailable(format!("a read answered nonsense: {error}")))?;
+    match answer {
+        Answer {
+            error: Some(error), ..
+        } if error.err_code == NOT_FOUND => Ok(None),
+        Answer {
+            error: Some(error), ..
+        } => Err(Error::Unavailable(error.description)),
+        Answer {
+            message: Some(stored),
+            ..
+        } => {
+            let damaged = |_| Error::Damaged(format!("event {} is not base64", stored.seq));
+            let payload = BASE64.decode(stored.data.as_bytes()).map_err(damaged)?;
+            Ok(Some(Recorded {
+                sequence: stored.seq,
+                subject: stored.subject,
+                payload: payload.into(),
+            }))
+        }
+        Answer {
+            message: None,
+            error: None,
+        } => Err(Error::Unavailable("a read answered nothing".into())),
+    }
+}

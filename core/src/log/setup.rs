@@ -1,0 +1,279 @@
+//! Setting up the stream, and refusing a server or stream that would not keep what it acknowledged.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream;
+use async_nats::jetstream::stream::{
+    Compression, Config, DiscardPolicy, Republish, RetentionPolicy, StorageType,
+};
+use serde::Deserialize;
+
+use super::{Connection, STREAM};
+use crate::envelope::MAX_BYTES;
+use crate::subject::{ALL_EVENTS, ALL_LIVE};
+
+/// Older servers accept what the log relies on and ignore it.
+const OLDEST: [u64; 3] = [2, 12, 7];
+/// Beside the document: a subject and a few headers.
+const HEADROOM: usize = 8 * 1024;
+
+/// Whether each acknowledged event must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Refuse a server that acknowledges before it wrote.
+    Required,
+    /// A power loss may lose acknowledged commands, and the user said so.
+    Unsafe,
+}
+
+/// What was found out about the server.
+#[derive(Clone, Debug)]
+pub struct ServerReport {
+    /// Its version.
+    pub version: String,
+    /// Whether it writes each event before it acknowledges it.
+    pub sync_always: bool,
+}
+
+/// Why the server or the stream cannot be used, and what to change.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The server is too old.
+    #[error(
+        "nats-server {version} is too old: eai needs {}.{}.{} or newer (2.15.1 is recommended). \
+         Install a newer one, or name it with --nats-server",
+        OLDEST[0], OLDEST[1], OLDEST[2]
+    )]
+    TooOld {
+        /// What it says it is.
+        version: String,
+    },
+    /// The server acknowledges before it wrote.
+    #[error(
+        "nats-server writes its files to the disk every {interval} only, so a power loss would lose \
+         acknowledged commands. Set `sync_interval: always` in its `jetstream` block, \
+         or accept the loss with --unsafe-fsync"
+    )]
+    NoFsync {
+        /// How often it writes.
+        interval: String,
+    },
+    /// The stream is there, and not as it must be.
+    #[error(
+        "the stream {STREAM} is not as eai needs it: {differences}. \
+         Set it back as it was (`nats stream edit {STREAM}`), or start with another data directory"
+    )]
+    Differs {
+        /// Each field, as it is and as it must be.
+        differences: String,
+    },
+    /// The server did not answer, or refused.
+    #[error("failed to {step}: {reason}")]
+    Server {
+        /// What was tried.
+        step: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Checks version and durability. `system` is a connection to the system account.
+pub async fn check_server(system: &Connection, fsync: Fsync) -> Result<ServerReport, SetupError> {
+    #[derive(Deserialize)]
+    struct Varz {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        version: String,
+        jetstream: JetStream,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct JetStream {
+        config: JetStreamConfig,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct JetStreamConfig {
+        sync_always: bool,
+        sync_interval: u64,
+    }
+    let step = "ask the NATS server how it is set up";
+    check_version(&system.client().server_info().version)?;
+    let answer = system
+        .request(
+            "$SYS.REQ.SERVER.PING.VARZ".into(),
+            HeaderMap::new(),
+            "{}".into(),
+        )
+        .await
+        .map_err(|error| SetupError::Server {
+            step,
+            reason: error.to_string(),
+        })?;
+    let varz: Varz =
+        serde_json::from_slice(&answer.payload).map_err(|error| SetupError::Server {
+            step,
+            reason: error.to_string(),
+        })?;
+    let JetStreamConfig {
+        sync_always,
+        sync_interval,
+    } = varz.data.jetstream.config;
+    if !sync_always && fsync == Fsync::Required {
+        let interval = format!("{:?}", Duration::from_nanos(sync_interval));
+        return Err(SetupError::NoFsync { interval });
+    }
+    Ok(ServerReport {
+        version: varz.data.version,
+        sync_always,
+    })
+}
+
+fn check_version(version: &str) -> Result<(), SetupError> {
+    let mut numbers = version
+        .split(['.', '-'])
+        .map(|part| part.parse::<u64>().unwrap_or(0));
+    let found: [u64; 3] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
+    if found < OLDEST {
+        Err(SetupError::TooOld {
+            version: version.into(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Makes the stream, or checks the one that is there. Safe to repeat. `setup` may create and update it.
+pub async fn set_up(setup: &Connection, max_bytes: u64) -> Result<(), SetupError> {
+    let context = jetstream::new(setup.client().clone());
+    let wanted = wanted(max_bytes);
+    let server = |step: &'static str| {
+        move |error: &dyn std::fmt::Display| SetupError::Server {
+            step,
+            reason: error.to_string(),
+        }
+    };
+    let stream = context
+        .get_or_create_stream(wanted.clone())
+        .await
+        .map_err(|error| server("make the event stream")(&error))?;
+    let found = stream.cached_info().config.clone();
+    let differences = differences(&found, &wanted);
+    if !differences.is_empty() {
+        return Err(SetupError::Differs {
+            differences: differences.join("; "),
+        });
+    }
+    if found.max_bytes != wanted.max_bytes {
+        context
+            .update_stream(Config {
+                max_bytes: wanted.max_bytes,
+                ..found
+            })
+            .await
+            .map_err(|error| server("resize the event stream")(&error))?;
+    }
+    Ok(())
+}
+
+fn wanted(max_bytes: u64) -> Config {
+    Config {
+        name: STREAM.into(),
+        subjects: vec![ALL_EVENTS.into()],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_bytes: i64::try_from(max_bytes).unwrap_or(i64::MAX),
+        max_message_size: i32::try_from(MAX_BYTES + HEADROOM).unwrap_or(i32::MAX),
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        num_replicas: 1,
+        duplicate_window: Duration::from_mins(2),
+        republish: Some(Republish {
+            source: ALL_EVENTS.into(),
+            destination: ALL_LIVE.into(),
+            headers_only: false,
+        }),
+        allow_direct: true,
+        allow_atomic_publish: true,
+        ..Config::default()
+    }
+}
+
+/// Each field that the log relies on and that is not as it must be. The size may differ: it is set.
+fn differences(found: &Config, wanted: &Config) -> Vec<String> {
+    let mut differences = Vec::new();
+    macro_rules! compare {
+        ($($field:ident)+) => {$(
+            if found.$field != wanted.$field {
+                differences.push(format!(
+                    "{} is {:?} and must be {:?}",
+                    stringify!($field), found.$field, wanted.$field
+                ));
+            }
+        )+};
+    }
+    compare! {
+        subjects retention storage discard discard_new_per_subject max_messages
+        max_messages_per_subject max_age max_message_size num_replicas no_ack duplicate_window
+        sealed allow_rollup deny_delete deny_purge allow_direct allow_atomic_publish
+        allow_message_ttl allow_message_counter allow_message_schedules
+    }
+    let republish = |config: &Config| {
+        config.republish.as_ref().map(|republish| {
+            (
+                republish.source.clone(),
+                republish.destination.clone(),
+                republish.headers_only,
+            )
+        })
+    };
+    if republish(found) != republish(wanted) {
+        differences.push(format!("republish must be {ALL_EVENTS} to {ALL_LIVE}"));
+    }
+    if found.mirror.is_some() || found.sources.as_ref().is_some_and(|all| !all.is_empty()) {
+        differences.push("it must not mirror or source another stream".into());
+    }
+    if !matches!(found.compression, None | Some(Compression::None)) {
+        differences.push("compression must be none".into());
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_refused() {
+        for (version, good) in [
+            ("2.9.10", false),
+            ("2.12.6", false),
+            ("2.12.7", true),
+            ("2.15.1", true),
+            ("3.0.0-beta.1", true),
+            ("nonsense", false),
+        ] {
+            assert_eq!(check_version(version).is_ok(), good, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_differs_is_named_by_field() {
+        let mut found = wanted(1);
+        assert!(
+            differences(&found, &wanted(2)).is_empty(),
+            "the size may differ"
+        );
+        found.max_age = Duration::from_secs(1);
+        found.republish = None;
+        let text = differences(&found, &wanted(1)).join("; ");
+        assert!(
+            text.contains("max_age is 1s and must be 0ns") && text.contains("republish"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! The aggregate `service`: a long-running entry point that outlives the jobs behind it.
+
+mod command;
+mod create;
+mod event;
+mod state;
+
+pub use command::Command;
+pub use create::{New, Owned, create};
+pub use event::{Created, Deactivated, Event, Reactivated, Resource, Started, Stopped};
+pub use state::{Service, State, Status};
+
+use crate::aggregate::{Aggregate, Refusal};
+
+/// A service.
+#[derive(Debug)]
+pub struct ServiceAggregate;
+
+impl Aggregate for ServiceAggregate {
+    const KIND: &'static str = "service";
+    type State = State;
+    type Command = Command;
+    type Event = Event;
+
+    fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
+        let service = match (command, state) {
+            (Command::Create(created), None) => return Ok(vec![Event::Created(created.clone())]),
+            (Command::Create(_), Some(_)) => return Err(Refusal::exists("service")),
+            (_, None) => return Err(Refusal::not_found("there is no such service")),
+            (_, Some(service)) => service,
+        };
+        Ok(match (command, service.status) {
+            (Command::Start, Status::Off) => vec![Event::Started(Started {})],
+            (Command::Start, Status::Deactivated) => {
+                return Err(Refusal::conflict(
+                    "service-deactivated",
+                    format!(
+                        "service `{}` is deactivated: reactivate it first",
+                        service.created.name
+                    ),
+                ));
+            }
+            (Command::Stop, Status::On) => vec![Event::Stopped(Stopped {})],
+            (Command::Deactivate, Status::On | Status::Off) => {
+                vec![Event::Deactivated(Deactivated {})]
+            }
+            (Command::Reactivate, Status::Deactivated) => {
+                vec![Event::Reactivated(Reactivated {
+                    status: service.before_deactivation,
+                })]
+            }
+            (Command::Start | Command::Reactivate, Status::On)
+            | (Command::Stop | Command::Reactivate, Status::Off)
+            | (Command::Stop | Command::Deactivate, Status::Deactivated)
+            | (Command::Create(_), _) => vec![],
+        })
+    }
+
+    fn evolve(state: State, event: &Event) -> State {
+        let set = |state: State, status| {
+            state.map(|service| Service {
+                status,
+                before_deactivation: service.status,
+                ..service
+            })
+        };
+        match event {
+            Event::Created(created) => Some(Service {
+                status: created.status,
+                before_deactivation: created.status,
+                created: created.clone(),
+            }),
+            Event::Started(_) => set(state, Status::On),
+            Event::Stopped(_) => set(state, Status::Off),
+            Event::Deactivated(_) => set(state, Status::Deactivated),
+            Event::Reactivated(reactivated) => set(state, reactivated.status),
+        }
+    }
+
+    fn effect(command: &Command) -> &'static str {
+        match command {
+            Command::Create(_) => "created",
+            Command::Start => "started",
+            Command::Stop => "stopped",
+            Command::Deactivate => "deactivated",
+            Command::Reactivate => "reactivated",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::testing::when;
+    use crate::ids::{DataId, RoleId, ServiceId};
+    use uuid::Uuid;
+
+    fn created() -> Event {
+        Event::Created(Created {
+            id: ServiceId(Uuid::from_u128(1)),
+            name: "web".parse().unwrap(),
+            runtime: Resource {
+                id: DataId(Uuid::from_u128(2)),
+                full_name: "snow.testacc.web_runtime".parse().unwrap(),
+            },
+            role: Resource {
+                id: RoleId(Uuid::from_u128(3)),
+                full_name: "snow.testacc.web_role".parse().unwrap(),
+            },
+            status: Status::On,
+        })
+    }
+
+    fn stopped() -> Event {
+        Event::Stopped(Stopped {})
+    }
+
+    fn deactivated() -> Event {
+        Event::Deactivated(Deactivated {})
+    }
+
+    #[track_caller]
+    fn decide(given: &[Event], command: &Command) -> Result<Vec<Event>, Refusal> {
+        when::<ServiceAggregate>(given, command)
+    }
+
+    #[test]
+    fn a_service_is_made_once() {
+        let Event::Created(payload) = created() else {
+            unreachable!()
+        };
+        let create = Command::Create(payload);
+        assert_eq!(decide(&[], &create), Ok(vec![created()]));
+        assert_eq!(decide(&[created()], &create).unwrap_err().code, "conflict");
+    }
+
+    #[test]
+    fn nothing_can_be_asked_of_a_service_that_is_not_there() {
+        for command in [
+            Command::Start,
+            Command::Stop,
+            Command::Deactivate,
+            Command::Reactivate,
+        ] {
+            assert_eq!(
+                decide(&[], &command).unwrap_err().code,
+                "not-found",
+                "{command:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_on_can_be_stopped_and_started_again() {
+        assert_eq!(
+            decide(&[created()], &Command::Start),
+            Ok(vec![]),
+            "it is on from the start"
+        );
+        assert_eq!(decide(&[created()], &Command::Stop), Ok(vec![stopped()]));
+        let off = [created(), stopped()];
+        assert_eq!(decide(&off, &Command::Stop), Ok(vec![]));
+        assert_eq!(
+            decide(&off, &Command::Start),
+            Ok(vec![Event::Started(Started {})])
+        );
+    }
+
+    #[test]
+    fn a_deactivated_service_only_reactivates() {
+        let given = [created(), deactivated()];
+        assert_eq!(
+            decide(&given, &Command::Start).unwrap_err().code,
+            "service-deactivated"
+        );
+        assert_eq!(
+            decide(&given, &Command::Stop),
+            Ok(vec![]),
+            "it does not run anyway"
+        );
+        assert_eq!(decide(&given, &Command::Deactivate), Ok(vec![]));
+    }
+
+    #[test]
+    fn reactivation_brings_back_the_status_before() {
+        let back = |given: &[Event]| decide(given, &Command::Reactivate);
+        let reactivated = |status| Ok(vec![Event::Reactivated(Reactivated { status })]);
+        assert_eq!(back(&[created(), deactivated()]), reactivated(Status::On));
+        assert_eq!(
+            back(&[created(), stopped(), deactivated()]),
+            reactivated(Status::Off)
+        );
+        assert_eq!(back(&[created()]), Ok(vec![]), "it was not deactivated");
+    }
+}

@@ -1,0 +1,44 @@
+//! What the events of a service add up to.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Created;
+
+/// A service, once it was made.
+pub type State = Option<Service>;
+
+/// A service that was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// How it was made.
+    pub created: Created,
+    /// Whether it takes traffic.
+    pub status: Status,
+    /// The status it goes back to when it is reactivated.
+    pub before_deactivation: Status,
+}
+
+/// Whether a service takes traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It takes traffic, and starts jobs for it.
+    On,
+    /// It takes no traffic and has no jobs.
+    Off,
+    /// It is put away; only reactivation brings it back.
+    Deactivated,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Deactivated => "deactivated",
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! Subjects: every NATS subject of the event log is built and read here, and nowhere else.
+//!
+//! `eai.event.<organisation>.<account>.<kind>.<id>.<event>`; what was stored is republished to `eai.live.…`.
+
+use std::fmt;
+
+use crate::names::{self, AccountName};
+
+/// The prefix of what is appended.
+pub const EVENT: &str = "eai.event";
+/// The prefix of what was stored.
+pub const LIVE: &str = "eai.live";
+/// The subjects of the event stream.
+pub const ALL_EVENTS: &str = "eai.event.>";
+/// Where stored events are republished.
+pub const ALL_LIVE: &str = "eai.live.>";
+
+/// Where one aggregate's events are: its account, kind and id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    account: AccountName,
+    kind: &'static str,
+    id: String,
+}
+
+/// The parts of an event's subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// The organisation's token.
+    pub organization: &'a str,
+    /// The account's token, nested ones joined with `-`.
+    pub account: &'a str,
+    /// The aggregate's kind.
+    pub kind: &'a str,
+    /// The aggregate's id.
+    pub id: &'a str,
+    /// The event's name, without version.
+    pub event: &'a str,
+}
+
+// === impl Address ===
+
+impl Address {
+    /// An aggregate's address. `id` is a UUID or made of names and `-`: nothing that a subject would read.
+    pub fn new(account: AccountName, kind: &'static str, id: impl fmt::Display) -> Self {
+        let id = id.to_string();
+        debug_assert!(
+            id.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
+            "no subject token: {id}"
+        );
+        Self { account, kind, id }
+    }
+
+    /// The account it lives in.
+    pub fn account(&self) -> &AccountName {
+        &self.account
+    }
+
+    /// The aggregate's kind.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The aggregate's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The subject of one of its events: `eai.event.snow.testacc.service.<id>.created`.
+    pub fn event(&self, event: &str) -> String {
+        format!("{}.{event}", self.stem())
+    }
+
+    /// All its events: `eai.event.snow.testacc.service.<id>.>`.
+    pub fn filter(&self) -> String {
+        format!("{}.>", self.stem())
+    }
+
+    fn stem(&self) -> String {
+        let Self { account, kind, id } = self;
+        format!(
+            "{EVENT}.{}.{}.{kind}.{id}",
+            account.organization(),
+            account.token()
+        )
+    }
+}
+
+/// `service/<id>`: an event's `subject` attribute.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.id)
+    }
+}
+
+/// What to read of one account's events; an absent part means any: `eai.event.snow.testacc.service.*.created`.
+pub fn account_filter(
+    account: &AccountName,
+    kind: Option<&str>,
+    id: Option<&str>,
+    event: Option<&str>,
+) -> String {
+    let stem = format!("{EVENT}.{}.{}", account.organization(), account.token());
+    match (kind, id, event) {
+        (None, None, None) => format!("{stem}.>"),
+        (kind, id, event) => format!(
+            "{stem}.{}.{}.{}",
+            kind.unwrap_or("*"),
+            id.unwrap_or("*"),
+            event.unwrap_or("*")
+        ),
+    }
+}
+
+/// One account's live events: `eai.live.snow.testacc.>`.
+pub fn live_filter(account: &AccountName) -> String {
+    format!("{LIVE}.{}.{}.>", account.organization(), account.token())
+}
+
+// === impl Parts ===
+
+impl<'a> Parts<'a> {
+    /// Reads an event's subject; `None` if it isn't one.
+    pub fn read(subject: &'a str) -> Option<Self> {
+        let mut tokens = subject.strip_prefix(EVENT)?.strip_prefix('.')?.split('.');
+        let parts = Self {
+            organization: tokens.next()?,
+            account: tokens.next()?,
+            kind: tokens.next()?,
+            id: tokens.next()?,
+            event: tokens.next()?,
+        };
+        tokens.next().is_none().then_some(parts)
+    }
+
+    /// The account that the subject names.
+    pub fn account(&self) -> Result<AccountName, names::Error> {
+        AccountName::from_tokens(self.organization, self.account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> AccountName {
+        "snow.testacc.sub".parse().unwrap()
+    }
+
+    #[test]
+    fn subjects_are_built_and_read() {
+        let address = Address::new(account(), "name", "service-web");
+        assert_eq!(
+            address.event("reserved"),
+            "eai.event.snow.testacc-sub.name.service-web.reserved"
+        );
+        assert_eq!(
+            address.filter(),
+            "eai.event.snow.testacc-sub.name.service-web.>"
+        );
+        assert_eq!(address.to_string(), "name/service-web");
+        let subject = address.event("reserved");
+        let parts = Parts::read(&subject).unwrap();
+        assert_eq!(
+            (parts.kind, parts.id, parts.event),
+            ("name", "service-web", "reserved")
+        );
+        assert_eq!(parts.account().unwrap(), account());
+        for other in [
+            "eai.event.a.b.c.d",
+            "eai.event.a.b.c.d.e.f",
+            "eai.live.a.b.c.d.e",
+            "",
+        ] {
+            assert_eq!(Parts::read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn filters_name_only_what_is_asked() {
+        assert_eq!(
+            account_filter(&account(), None, None, None),
+            "eai.event.snow.testacc-sub.>"
+        );
+        assert_eq!(
+            account_filter(&account(), Some("service"), None, Some("created")),
+            "eai.event.snow.testacc-sub.service.*.created"
+        );
+        assert_eq!(live_filter(&account()), "eai.live.snow.testacc-sub.>");
+    }
+}
