@@ -1,0 +1,85 @@
+//! Data resources: make, list, get.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use eai_core::data;
+use eai_core::ids::DataId;
+use eai_projections::DataRow;
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Input, Key, Params};
+use super::list::{List, ListQuery};
+use super::service::shown;
+use super::{ApiError, Shared, command, resolve};
+use crate::auth::Caller;
+
+/// A data resource as clients see it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Data {
+    id: String,
+    name: String,
+    full_name: String,
+    account: String,
+    created_on: String,
+    created_by: String,
+}
+
+/// A data resource to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewData {
+    name: String,
+    account: Option<String>,
+}
+
+fn shape(row: DataRow) -> Data {
+    Data {
+        id: row.id.to_string(),
+        full_name: row.account.join(row.name.clone()).to_string(),
+        name: row.name.to_string(),
+        account: row.account.to_string(),
+        created_on: shown(row.created_on),
+        created_by: row.created_by,
+    }
+}
+
+pub(crate) async fn list(
+    State(state): State<Shared>,
+    caller: Caller,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<List<Data>>, ApiError> {
+    let page = query.page()?;
+    let rows = state.views.datas(&query.scope(&caller)?, page).await?;
+    Ok(ListQuery::answer(rows, &page, |row| row.sequence, shape))
+}
+
+pub(crate) async fn get(
+    State(state): State<Shared>,
+    caller: Caller,
+    Path(reference): Path<String>,
+) -> Result<Json<Data>, ApiError> {
+    resolve::data(&state, &caller, &reference).await.map(shape).map(Json)
+}
+
+pub(crate) async fn create(
+    State(state): State<Shared>,
+    caller: Caller,
+    Key(id): Key,
+    headers: HeaderMap,
+    Input(wanted): Input<NewData>,
+) -> Result<(StatusCode, Json<Data>), ApiError> {
+    let full_name = resolve::new_name(&caller, &wanted.name, wanted.account.as_deref())?;
+    let made = DataId(id.aggregate(0));
+    let context = command::context(&caller, id, &headers);
+    command::execute(&state, &context, &data::create(made, &full_name)).await?;
+    let row = resolve::data(&state, &caller, &made.to_string()).await?;
+    if row.account.join(row.name.clone()) != full_name {
+        return Err(ApiError::command_id_reused(format!(
+            "command id {id} was used to make `{}.{}`: choose a new one",
+            row.account, row.name
+        )));
+    }
+    Ok((StatusCode::CREATED, Json(shape(row))))
+}

@@ -1,0 +1,153 @@
+//! Errors as clients see them: `{"error":{"code","status","message"}}`. The one place that maps to HTTP.
+//!
+//! `docs/errors.md` lists the codes.
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use eai_core::aggregate::{Refusal, RefusalKind};
+use eai_core::log;
+use eai_core::names;
+use eai_projections as projections;
+use serde_json::json;
+
+use crate::auth::Rejected;
+
+/// An answer that is an error. `message` is for people, `code` for programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
+    }
+
+    pub(crate) fn bad_json(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-json", message)
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", message)
+    }
+
+    pub(crate) fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message)
+    }
+
+    pub(crate) fn method_not_allowed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
+    }
+
+    pub(crate) fn command_id_reused(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "command-id-reused", message)
+    }
+
+    pub(crate) fn not_ready(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", message)
+    }
+
+    /// A fault of ours: the cause goes to our log, not to the client.
+    pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "api.internal");
+        let message = "the platform failed at this; its log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
+    /// The document itself, for answers that are streams.
+    pub(crate) fn document(&self) -> serde_json::Value {
+        let Self { status, code, message } = self;
+        json!({ "error": { "code": code, "status": status.as_u16(), "message": message } })
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.document())).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<Rejected> for ApiError {
+    fn from(rejected: Rejected) -> Self {
+        let code = match rejected {
+            Rejected::Expired => "token-expired",
+            Rejected::Invalid | Rejected::WrongKind => "unauthenticated",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, code, rejected.to_string())
+    }
+}
+
+impl From<names::Error> for ApiError {
+    fn from(error: names::Error) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-name", error.to_string())
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.kind {
+            RefusalKind::NotFound => StatusCode::NOT_FOUND,
+            RefusalKind::Conflict => StatusCode::CONFLICT,
+            RefusalKind::Invalid => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, refusal.code, refusal.message)
+    }
+}
+
+impl From<log::Error> for ApiError {
+    fn from(error: log::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            log::Error::Refused(refusal) => refusal.into(),
+            log::Error::CommandIdReused(_) => Self::command_id_reused(message),
+            log::Error::TooLarge { .. } => Self::too_large(message),
+            log::Error::Reserved { .. } | log::Error::Full => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "log-reserve", message)
+            }
+            log::Error::Contended { .. } => Self::new(StatusCode::CONFLICT, "conflict", message),
+            log::Error::Unknown { .. } | log::Error::Unavailable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "log-unavailable", message)
+            }
+            log::Error::Damaged(_) | log::Error::Unreadable { .. } => {
+                tracing::error!(error = message, "log.damaged");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "log-damaged", message)
+            }
+        }
+    }
+}
+
+impl From<projections::Error> for ApiError {
+    fn from(error: projections::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            projections::Error::Halted { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "views-halted", message)
+            }
+            projections::Error::Behind { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "views-behind", message)
+            }
+            projections::Error::Log(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}

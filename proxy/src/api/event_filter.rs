@@ -1,0 +1,153 @@
+//! Which events are asked for: what of it the log filters, and what is left to look at.
+
+use eai_core::envelope::TypeParts;
+use eai_core::log::{Position, Recorded};
+use eai_core::names::AccountName;
+use eai_core::subject::account_filter;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::ApiError;
+
+/// What a reading of events may be asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventQuery {
+    /// `service`, `service.created` or `eai.service.created.v1`.
+    r#type: Option<String>,
+    /// An aggregate's id.
+    id: Option<String>,
+    /// A sequence or a time to begin at.
+    since: Option<String>,
+    /// A sequence or a time to end at, included.
+    until: Option<String>,
+    pub(crate) limit: Option<u32>,
+    /// Only the last so many.
+    pub(crate) tail: Option<u32>,
+    /// Goes on for ever.
+    #[serde(default)]
+    pub(crate) follow: bool,
+    after: Option<String>,
+}
+
+/// What is asked for, read.
+#[derive(Debug)]
+pub(crate) struct EventFilter {
+    /// The subjects to read.
+    pub(crate) subject: String,
+    /// Where to begin.
+    pub(crate) from: Position,
+    version: Option<u16>,
+    until: Option<Position>,
+}
+
+impl EventQuery {
+    /// Reads the question of a caller of `account`.
+    pub(crate) fn filter(&self, account: &AccountName) -> Result<EventFilter, ApiError> {
+        let (kind, name, version) = match self.r#type.as_deref() {
+            None => (None, None, None),
+            Some(text) => match TypeParts::read(text) {
+                Some(parts) => (Some(parts.kind), Some(parts.name), Some(parts.version)),
+                None => match text.split_once('.') {
+                    Some((kind, name)) => (Some(kind), Some(name), None),
+                    None => (Some(text), None, None),
+                },
+            },
+        };
+        for token in [kind, name, self.id.as_deref()].into_iter().flatten() {
+            check_token(token)?;
+        }
+        let from = match (&self.after, &self.since) {
+            (Some(cursor), _) => position("after", cursor)?,
+            (None, Some(since)) => position("since", since)?,
+            (None, None) => Position::START,
+        };
+        let until = self.until.as_deref().map(|text| position("until", text)).transpose()?;
+        let subject = account_filter(account, kind, self.id.as_deref(), name);
+        Ok(EventFilter { subject, from, version, until })
+    }
+}
+
+impl EventFilter {
+    /// Whether an event on the subjects is one that was asked for.
+    pub(crate) fn takes(&self, event: &Recorded) -> bool {
+        let Some(version) = self.version else { return true };
+        event.envelope().is_ok_and(|envelope| {
+            envelope.type_parts().is_ok_and(|parts| parts.version == version)
+        })
+    }
+
+    /// Whether an event lies behind the end that was asked for.
+    pub(crate) fn is_over(&self, event: &Recorded) -> bool {
+        match self.until {
+            None => false,
+            Some(Position::Sequence(last)) => event.sequence > last,
+            Some(Position::Time(last)) => {
+                event.envelope().is_ok_and(|envelope| envelope.time > last)
+            }
+        }
+    }
+}
+
+/// Nothing but a name or an id goes into a subject.
+fn check_token(text: &str) -> Result<(), ApiError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(ApiError::bad_request(
+            "`type` must read service, service.created or eai.service.created.v1, and `id` be an aggregate's id",
+        ))
+    }
+}
+
+fn position(name: &str, text: &str) -> Result<Position, ApiError> {
+    if let Ok(sequence) = text.parse() {
+        return Ok(Position::Sequence(sequence));
+    }
+    OffsetDateTime::parse(text, &Rfc3339).map(Position::Time).map_err(|_| {
+        ApiError::bad_request(format!(
+            "`{name}` must be a sequence or a time such as 2025-08-05T18:52:53Z"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(query: &EventQuery) -> Result<EventFilter, ApiError> {
+        query.filter(&"snow.testacc".parse().unwrap())
+    }
+
+    #[test]
+    fn types_become_subjects() {
+        for (text, subject) in [
+            ("service", "eai.event.snow.testacc.service.*.*"),
+            ("service.created", "eai.event.snow.testacc.service.*.created"),
+            ("eai.service.created.v1", "eai.event.snow.testacc.service.*.created"),
+        ] {
+            let query = EventQuery { r#type: Some(text.into()), ..EventQuery::default() };
+            assert_eq!(filter(&query).unwrap().subject, subject, "{text}");
+        }
+        assert_eq!(filter(&EventQuery::default()).unwrap().subject, "eai.event.snow.testacc.>");
+    }
+
+    #[test]
+    fn nothing_reaches_into_another_account() {
+        for text in [">", "*", "a.>", "a b", "", "service.*", "x\r\ny", &"x".repeat(200)] {
+            let by_type = EventQuery { r#type: Some(text.into()), ..EventQuery::default() };
+            let by_id = EventQuery { id: Some(text.into()), ..EventQuery::default() };
+            assert!(filter(&by_type).is_err() && filter(&by_id).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn positions_are_sequences_or_times() {
+        let since = |text: &str| EventQuery { since: Some(text.into()), ..EventQuery::default() };
+        assert_eq!(filter(&since("7")).unwrap().from, Position::Sequence(7));
+        assert!(matches!(filter(&since("2025-08-05T18:52:53Z")).unwrap().from, Position::Time(_)));
+        assert!(filter(&since("yesterday")).is_err());
+    }
+}

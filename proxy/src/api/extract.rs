@@ -1,0 +1,81 @@
+//! What a handler takes from a request, bounded and validated, with errors that say what was wrong.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use eai_core::ids::CommandId;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{ApiError, Shared};
+
+/// The largest body of a command.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// How long a client may take to send it.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// A JSON body, read whole.
+pub(crate) struct Input<T>(pub(crate) T);
+
+/// The query's parameters.
+pub(crate) struct Params<T>(pub(crate) T);
+
+/// The id of the command: the client's idempotency key, or a new one.
+pub(crate) struct Key(pub(crate) CommandId);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for Input<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
+        let body = Limited::new(request.into_body(), MAX_BODY);
+        let read = tokio::time::timeout(BODY_TIME, body.collect())
+            .await
+            .map_err(|_| ApiError::bad_request("the body did not arrive in time"))?;
+        let bytes = read
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    ApiError::too_large(format!("the body is larger than {MAX_BODY} bytes: send less"))
+                } else {
+                    ApiError::bad_request("the body broke off")
+                }
+            })?
+            .to_bytes();
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::bad_json(format!("the body is not what is expected: {error}")))
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
+        Query::try_from_uri(&parts.uri)
+            .map(|Query(params)| Self(params))
+            .map_err(|error| ApiError::bad_request(format!("the query cannot be read: {}", error.body_text())))
+    }
+}
+
+impl FromRequestParts<Shared> for Key {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
+        let Some(header) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(CommandId(Uuid::new_v4())));
+        };
+        let key = header.to_str().ok().and_then(|text| text.parse().ok());
+        key.map(Self).ok_or_else(|| {
+            ApiError::bad_request("the Idempotency-Key header must be a UUID, such as 6c5bf9ec-71f7-4d13-b5ec-24b37f0f8e9e")
+        })
+    }
+}
+
+/// Reads what is left of a body that no handler wants, so that a keep-alive connection stays usable.
+pub(crate) async fn drain(body: Body) {
+    let read = Limited::new(body, MAX_BODY).collect();
+    // Whatever goes wrong here ends the connection, and the answer is decided already.
+    drop(tokio::time::timeout(BODY_TIME, read).await);
+}

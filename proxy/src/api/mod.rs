@@ -1,0 +1,106 @@
+//! REST under `/v1`: requests become commands, views become answers.
+
+mod account;
+mod command;
+mod data;
+mod error;
+mod event;
+mod event_filter;
+mod extract;
+mod health;
+mod list;
+mod position;
+mod resolve;
+mod role;
+mod server;
+mod service;
+mod token;
+mod urls;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, Uri};
+use axum::routing::{get, post};
+use eai_core::log::Log;
+use eai_projections::{Store, Views};
+use tokio::sync::watch;
+
+pub use error::ApiError;
+pub use health::Readiness;
+pub use server::Facts;
+pub use urls::{BadUrl, Urls};
+
+use crate::auth::Tokens;
+
+/// What every handler may use.
+#[derive(Debug)]
+pub struct Platform {
+    /// The event log.
+    pub log: Log,
+    /// The read side, for rebuilding it.
+    pub store: Store,
+    /// The read side, for reading.
+    pub views: Views,
+    /// Signs and verifies tokens.
+    pub tokens: Tokens,
+    /// Where things are on the web.
+    pub urls: Urls,
+    /// What `server info` tells.
+    pub facts: Facts,
+    /// Whether the platform serves.
+    pub readiness: watch::Receiver<Readiness>,
+}
+
+/// The platform as handlers share it.
+pub type Shared = Arc<Platform>;
+
+/// Everything that is served on the platform's own domain.
+pub fn router(platform: Shared) -> Router {
+    let v1 = Router::new()
+        .route("/service", get(service::list).post(service::create))
+        .route("/service/{reference}", get(service::get))
+        .route("/service/{reference}/start", post(service::start))
+        .route("/service/{reference}/stop", post(service::stop))
+        .route("/service/{reference}/deactivate", post(service::deactivate))
+        .route("/service/{reference}/reactivate", post(service::reactivate))
+        .route("/data", get(data::list).post(data::create))
+        .route("/data/{reference}", get(data::get))
+        .route("/role", get(role::list))
+        .route("/role/{reference}", get(role::get))
+        .route("/account", get(account::list))
+        .route("/account/{reference}", get(account::get))
+        .route("/organization", get(account::organizations))
+        .route("/organization/{reference}", get(account::organization))
+        .route("/me", get(account::me))
+        .route("/server", get(server::info))
+        .route("/server/rebuild", post(server::rebuild))
+        .route("/event", get(event::list))
+        .route("/event/{reference}", get(event::get))
+        .layer(axum::middleware::from_fn_with_state(platform.clone(), position::follow))
+        // A damaged platform must still say what it is and let its views be rebuilt, so only what lies
+        // above waits for readiness: see `health::gate`.
+        .layer(axum::middleware::from_fn_with_state(platform.clone(), health::gate))
+        .route("/token", post(token::refresh))
+        .route("/version", get(server::version));
+    Router::new()
+        .nest("/v1", v1)
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(platform)
+}
+
+async fn no_route(uri: Uri, request: Request) -> ApiError {
+    extract::drain(request.into_body()).await;
+    let path: String = uri.path().chars().take(100).collect();
+    ApiError::not_found(format!("there is nothing at `{path}`"))
+}
+
+async fn wrong_method(method: Method, uri: Uri, request: Request) -> ApiError {
+    extract::drain(request.into_body()).await;
+    let path: String = uri.path().chars().take(100).collect();
+    ApiError::method_not_allowed(format!("`{path}` does not take {method}"))
+}

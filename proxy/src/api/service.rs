@@ -1,0 +1,175 @@
+//! Services: make, list, get, start, stop, deactivate, reactivate.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use eai_core::command::Part;
+use eai_core::ids::CommandId;
+use eai_core::service::{self, Command, New, Owned, Resource, ServiceAggregate};
+use eai_core::subject::Address;
+use eai_projections::ServiceRow;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::extract::{Input, Key, Params};
+use super::list::{List, ListQuery};
+use super::{ApiError, Shared, command, resolve};
+use crate::auth::Caller;
+
+/// A service as clients see it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Service {
+    id: String,
+    name: String,
+    full_name: String,
+    account: String,
+    role: String,
+    runtime: String,
+    status: String,
+    access_url: String,
+    created_on: String,
+    created_by: String,
+    updated_on: String,
+}
+
+/// A service to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewService {
+    name: String,
+    account: Option<String>,
+    runtime: Option<String>,
+    role: Option<String>,
+}
+
+/// Times as clients see them: to the second.
+pub(super) fn shown(time: OffsetDateTime) -> String {
+    let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    time.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
+}
+
+fn shape(state: &Shared, row: ServiceRow) -> Service {
+    Service {
+        id: row.id.to_string(),
+        full_name: row.account.join(row.name.clone()).to_string(),
+        name: row.name.to_string(),
+        account: row.account.to_string(),
+        role: row.role,
+        runtime: row.runtime,
+        status: row.status.to_string(),
+        access_url: state.urls.service(row.id),
+        created_on: shown(row.created_on),
+        created_by: row.created_by,
+        updated_on: shown(row.updated_on),
+    }
+}
+
+pub(crate) async fn list(
+    State(state): State<Shared>,
+    caller: Caller,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<List<Service>>, ApiError> {
+    let page = query.page()?;
+    let rows = state.views.services(&query.scope(&caller)?, page).await?;
+    Ok(ListQuery::answer(rows, &page, |row| row.sequence, |row| shape(&state, row)))
+}
+
+pub(crate) async fn get(
+    State(state): State<Shared>,
+    caller: Caller,
+    Path(reference): Path<String>,
+) -> Result<Json<Service>, ApiError> {
+    let row = resolve::service(&state, &caller, &reference).await?;
+    Ok(Json(shape(&state, row)))
+}
+
+pub(crate) async fn create(
+    State(state): State<Shared>,
+    caller: Caller,
+    Key(id): Key,
+    headers: HeaderMap,
+    Input(wanted): Input<NewService>,
+) -> Result<(StatusCode, Json<Service>), ApiError> {
+    let full_name = resolve::new_name(&caller, &wanted.name, wanted.account.as_deref())?;
+    let runtime = match &wanted.runtime {
+        None => Owned::Made,
+        Some(reference) => {
+            let row = resolve::data(&state, &caller, reference).await?;
+            Owned::Existing(Resource { id: row.id, full_name: row.account.join(row.name) })
+        }
+    };
+    let role = match &wanted.role {
+        None => Owned::Made,
+        Some(reference) => {
+            let row = resolve::role(&state, &caller, reference).await?;
+            Owned::Existing(Resource { id: row.id, full_name: row.account.join(row.name) })
+        }
+    };
+    let parts = service::create(id, New { full_name: full_name.clone(), runtime, role })?;
+    let context = command::context(&caller, id, &headers);
+    let outcome = command::execute(&state, &context, &parts).await?;
+    let made = id.aggregate(0);
+    let row = resolve::service(&state, &caller, &made.to_string()).await?;
+    if row.account.join(row.name.clone()) != full_name {
+        return Err(ApiError::command_id_reused(format!(
+            "command id {id} was used to make `{}.{}`: choose a new one",
+            row.account, row.name
+        )));
+    }
+    let row = if outcome.repeated { as_of(&state, row, outcome.sequence).await? } else { row };
+    Ok((StatusCode::CREATED, Json(shape(&state, row))))
+}
+
+/// The row as it was when the log was at `sequence`: a retried command answers its first result.
+async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<ServiceRow, ApiError> {
+    let address = Address::new(row.account.clone(), "service", row.id);
+    let (folded, time) = state.log.fold::<ServiceAggregate>(&address, sequence).await?;
+    Ok(match (folded, time) {
+        (Some(service), Some(updated_on)) => {
+            ServiceRow { status: service.status, updated_on, ..row }
+        }
+        _ => row,
+    })
+}
+
+async fn change(
+    state: Shared,
+    caller: Caller,
+    id: CommandId,
+    headers: HeaderMap,
+    reference: String,
+    command: Command,
+) -> Result<Json<Service>, ApiError> {
+    let row = resolve::service(&state, &caller, &reference).await?;
+    let mut context = command::context(&caller, id, &headers);
+    if matches!(command, Command::Stop | Command::Deactivate) {
+        context = command::essential(context);
+    }
+    let part = Part::<ServiceAggregate>::on(row.account.clone(), row.id, command).boxed();
+    let outcome = command::execute(&state, &context, &[part]).await?;
+    let row = resolve::service(&state, &caller, &row.id.to_string()).await?;
+    let row = if outcome.repeated { as_of(&state, row, outcome.sequence).await? } else { row };
+    Ok(Json(shape(&state, row)))
+}
+
+macro_rules! verbs {
+    ($($verb:ident $command:ident,)*) => {$(
+        pub(crate) async fn $verb(
+            State(state): State<Shared>,
+            caller: Caller,
+            Key(id): Key,
+            headers: HeaderMap,
+            Path(reference): Path<String>,
+        ) -> Result<Json<Service>, ApiError> {
+            change(state, caller, id, headers, reference, Command::$command).await
+        }
+    )*};
+}
+
+verbs! {
+    start Start,
+    stop Stop,
+    deactivate Deactivate,
+    reactivate Reactivate,
+}
