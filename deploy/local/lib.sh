@@ -102,14 +102,13 @@ nats_pid() {
 # in_use DATA_DIR: whether some platform, started here or by hand, holds the directory's lock.
 in_use() { [[ -f $1/lock ]] && ! flock --nonblock "$1/lock" true; }
 
-# is_ours DATA_DIR: whether it is a platform's, or could become one's: nothing in it but what a first start makes.
+# is_ours DATA_DIR: whether a platform lives there, `up` has started one there, or it is as good as empty.
 is_ours() {
-  local name
-  [[ ! -f $1/platform.json ]] || return 0
-  for name in "$1"/{.[!.],}*; do
-    case ${name##*/} in
-      '*' | '.[!.]*' | lost+found) ;;
-      up.* | server.* | lock | keys | nats | credentials | views) ;;
+  local path
+  [[ ! -f $1/platform.json && ! -f $1/up.env ]] || return 0
+  for path in "$1"/{.[!.],}*; do
+    case ${path##*/} in
+      '*' | '.[!.]*' | lost+found | up.lock | lock) ;;
       *) return 1 ;;
     esac
   done
