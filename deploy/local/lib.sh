@@ -54,16 +54,18 @@ need_rust() {
 
 # === The processes of a data directory ===
 
-# argv_of PID: sets the array `argv`; empty when the process is gone or only waits to be reaped.
+# argv_of PID: sets the array `argv`; empty when there is no such process.
 argv_of() {
   argv=()
   { mapfile -d '' -t argv <"/proc/$1/cmdline"; } 2>/dev/null || true
 }
 
+# gone PID: whether it has ended, even if nobody has reaped it yet. Asks the state, since the arguments of a process
+# are empty for a moment while it becomes another program.
 gone() {
-  local -a argv
-  argv_of "$1"
-  ((${#argv[@]} == 0))
+  local stat=''
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || true
+  [[ -z $stat || ${stat##*) } == [ZX]* ]]
 }
 
 # pid_in FILE: the number in a pid file.
