@@ -1,1 +1,6 @@
 //! x
+
+#[cfg(feature = "log")]
+pub mod jws;
+#[cfg(feature = "log")]
+pub mod log;

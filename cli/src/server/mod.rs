@@ -1,0 +1,3 @@
+//! `eai server`.
+
+pub(crate) mod nats;

@@ -1,0 +1,3 @@
+//! The event log: the one place that speaks `JetStream`.
+
+pub mod credentials;
