@@ -191,7 +191,14 @@ mod tests {
     #[test]
     fn versions_compare_by_number_and_a_candidate_comes_before_its_release() {
         let version = |text: &str| text.parse::<Version>().unwrap();
-        let ordered = ["2.9.10", "2.12.6", "2.12.7-RC.1", "2.12.7", "2.15.1", "10.0.0"];
+        let ordered = [
+            "2.9.10",
+            "2.12.6",
+            "2.12.7-RC.1",
+            "2.12.7",
+            "2.15.1",
+            "10.0.0",
+        ];
         for pair in ordered.windows(2) {
             assert!(version(pair[0]) < version(pair[1]), "{pair:?}");
         }
@@ -257,6 +264,9 @@ mod tests {
             ..Search::default()
         };
         let error = search.find().await;
-        assert!(matches!(error, Err(Error::BinaryAnswer { .. })), "{error:?}");
+        assert!(
+            matches!(error, Err(Error::BinaryAnswer { .. })),
+            "{error:?}"
+        );
     }
 }

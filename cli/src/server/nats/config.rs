@@ -92,7 +92,10 @@ resolver_preload: {{
             pid = file(&paths.pid)?,
             log = file(&paths.log)?,
             store = file(&paths.folder.join("js"))?,
-            max_file = self.log_max_bytes.saturating_add(STORE_BESIDE_LOG).min(i64::MAX as u64),
+            max_file = self
+                .log_max_bytes
+                .saturating_add(STORE_BESIDE_LOG)
+                .min(i64::MAX as u64),
             operator = quoted(&tokens.operator),
             system = tokens.system_account,
             jwt = file(&paths.folder.join("jwt"))?,
@@ -142,7 +145,10 @@ mod tests {
     #[test]
     fn odd_paths_and_sizes_are_written_so_that_they_are_read_back() {
         let text = text("/d \"q\" \\ $HOME", false, u64::MAX);
-        assert!(text.contains(r#"pid_file: "/d \"q\" \\ $HOME/nats/nats.pid""#), "{text}");
+        assert!(
+            text.contains(r#"pid_file: "/d \"q\" \\ $HOME/nats/nats.pid""#),
+            "{text}"
+        );
         assert!(text.contains("max_file_store: 9223372036854775807"));
     }
 }

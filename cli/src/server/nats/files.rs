@@ -98,7 +98,11 @@ mod tests {
         assert_eq!(mode(&folder), 0o700);
 
         let file = folder.join("a");
-        fs::write(folder.join(".a.new"), "left by a crash, and longer than the content").unwrap();
+        fs::write(
+            folder.join(".a.new"),
+            "left by a crash, and longer than the content",
+        )
+        .unwrap();
         write_private(&file, "content").unwrap();
         assert_eq!(mode(&file), 0o600);
         assert_eq!(read_if_any(&file).unwrap().unwrap(), "content");

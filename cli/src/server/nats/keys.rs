@@ -158,7 +158,13 @@ mod tests {
             })
             .collect();
         names.sort();
-        let expected = ["account", "monitor-snow.testacc", "operator", "signing", "system"];
+        let expected = [
+            "account",
+            "monitor-snow.testacc",
+            "operator",
+            "signing",
+            "system",
+        ];
         assert_eq!(names, expected.map(|name| format!("{name}.nk")));
     }
 
@@ -210,7 +216,9 @@ mod tests {
     fn an_account_name_can_be_nothing_but_names() {
         let data = tempfile::tempdir().unwrap();
         Keys::open(data.path(), "snow.testacc.sub").unwrap();
-        for bad in ["", "snow", "snow.", "snow.>", "snow.*", "snow./x", "Snow.x", "snow.a-b"] {
+        for bad in [
+            "", "snow", "snow.", "snow.>", "snow.*", "snow./x", "Snow.x", "snow.a-b",
+        ] {
             let error = Keys::open(data.path(), bad);
             assert!(matches!(error, Err(Error::AccountName { .. })), "{bad}");
         }

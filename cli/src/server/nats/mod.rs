@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod files;
 mod keys;
+mod logs;
 pub(crate) mod port;
 mod probe;
 mod process;
@@ -17,7 +18,9 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use binary::{Binary, Search, Version};
+pub(crate) use binary::Search;
 pub(crate) use error::Error;
-pub(crate) use keys::Keys;
 pub(crate) use supervisor::{Settings, Status, Supervisor, Timeouts};
+
+use binary::Version;
+use keys::Keys;

@@ -70,7 +70,9 @@ impl Probe {
 
         let stranger = |reason: &str| Ok(Answer::Stranger(reason.to_owned()));
         let first = next().await?;
-        let info = first.strip_prefix("INFO ").map(serde_json::from_str::<Info>);
+        let info = first
+            .strip_prefix("INFO ")
+            .map(serde_json::from_str::<Info>);
         let Some(Ok(info)) = info else {
             return stranger("it doesn't speak NATS");
         };

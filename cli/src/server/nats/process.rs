@@ -169,6 +169,10 @@ impl Drop for Process {
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe code; an OwnedFd stays open and the same, which is all it asks"
+)]
 fn open(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     AsyncFd::with_interest(pidfd, Interest::READABLE)

@@ -4,6 +4,7 @@
 //! If the supervisor goes without having been told to stop, nats-server stays, for the next start
 //! to adopt: a killed platform costs no reader its connection.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,12 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::binary::{Binary, Search, Version};
 use super::config::{Options, Paths};
+use super::logs::Tail;
 use super::probe::{Answer, Probe};
 use super::process::Process;
 use super::tokens::{self, Tokens};
 use super::{Error, Keys, files, port};
-
-const LAST_LINES: usize = 3;
 
 /// What a nats-server is started with.
 #[derive(Debug, Clone)]
@@ -55,13 +55,16 @@ pub(crate) struct Timeouts {
 /// What the server is doing, for the platform's readiness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Status {
-    Running { pid: i32 },
+    Running {
+        pid: i32,
+    },
     /// It died, and is being started again.
-    Restarting { reason: String },
+    Restarting {
+        reason: String,
+    },
     Stopped,
 }
 
-#[derive(Debug)]
 pub(crate) struct Supervisor {
     keys: Keys,
     port: u16,
@@ -88,7 +91,7 @@ struct Launch {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            ready: Duration::from_secs(120),
+            ready: Duration::from_mins(2),
             answer: Duration::from_secs(10),
             // The whole platform ends within 10 s.
             stop: Duration::from_secs(5),
@@ -106,11 +109,7 @@ impl Supervisor {
     /// The data directory must be locked by the caller: two supervisors would fight over it.
     pub(crate) async fn start(settings: Settings) -> Result<Self, Error> {
         let binary = settings.search.find().await?;
-        let data = std::path::absolute(&settings.data).map_err(|source| Error::File {
-            action: "find",
-            path: settings.data.clone(),
-            source,
-        })?;
+        let data = one_path(&settings.data)?;
         let keys = Keys::open(&data, &settings.account)?;
         let paths = Paths::new(&data);
         files::private_folder(&paths.folder)?;
@@ -137,14 +136,13 @@ impl Supervisor {
             timeouts: settings.timeouts,
         };
 
-        let process = match launch.adopt(config == present).await? {
-            Some(process) => process,
-            None => {
-                // Written only when no server runs, so what is in the file is what a living
-                // server was started with.
-                files::write_private(&launch.paths.config, &config)?;
-                launch.start().await?
-            }
+        let process = if let Some(process) = launch.adopt(config == present).await? {
+            process
+        } else {
+            // Written only when no server runs, so what is in the file is what a living
+            // server was started with.
+            files::write_private(&launch.paths.config, &config)?;
+            launch.start().await?
         };
         let monitor_file = tokens::monitor_file(&data, &keys, &settings.account)?;
         let new_creds = |kind, key| tokens::creds_text(&tokens::new_user(kind, key)?);
@@ -212,6 +210,17 @@ impl Supervisor {
     }
 }
 
+impl fmt::Debug for Supervisor {
+    /// Without the credentials: they hold secret keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("port", &self.port)
+            .field("version", &self.version)
+            .field("status", &*self.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Supervisor {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
@@ -230,8 +239,8 @@ impl Launch {
         };
         let pid = process.pid();
         let reason = if same_config {
-            let version = self.wait_ready(&mut process).await;
-            match version {
+            let log = Tail::from_here(&self.paths);
+            match self.wait_ready(&mut process, &log).await {
                 Ok(version) if version == self.binary.version => {
                     tracing::info!(pid, "adopted the running nats-server");
                     return Ok(Some(process));
@@ -243,15 +252,20 @@ impl Launch {
         } else {
             "its configuration changed".to_owned()
         };
-        tracing::info!(pid, reason, "ending the running nats-server to start it anew");
+        tracing::info!(
+            pid,
+            reason,
+            "ending the running nats-server to start it anew"
+        );
         process.stop(self.timeouts.stop).await?;
         Ok(None)
     }
 
     async fn start(&self) -> Result<Process, Error> {
         port::check_free(self.probe.port)?;
+        let log = Tail::from_here(&self.paths);
         let mut process = Process::spawn(&self.binary.path, &self.paths)?;
-        match self.wait_ready(&mut process).await {
+        match self.wait_ready(&mut process, &log).await {
             Ok(_) => {
                 tracing::info!(pid = process.pid(), "nats-server is ready");
                 process.release();
@@ -265,7 +279,7 @@ impl Launch {
         }
     }
 
-    async fn wait_ready(&self, process: &mut Process) -> Result<Version, Error> {
+    async fn wait_ready(&self, process: &mut Process, log: &Tail<'_>) -> Result<Version, Error> {
         let pid = process.pid();
         let (port, waited) = (self.probe.port, self.timeouts.ready);
         let answered = async {
@@ -286,9 +300,9 @@ impl Launch {
         };
         tokio::select! {
             biased;
-            ended = process.ended() => Err(Error::Ended { status: ended?, log: self.last_words() }),
+            ended = process.ended() => Err(Error::Ended { status: ended?, log: log.last_words() }),
             answer = timeout(waited, answered) => answer.unwrap_or_else(|_| {
-                let log = self.last_words();
+                let log = log.last_words();
                 Err(Error::NotReady { pid, port, waited, log })
             }),
         }
@@ -329,12 +343,17 @@ impl Launch {
                 };
                 let started = tokio::select! {
                     biased;
-                    // A server that is half-way up ends with the dropped future.
-                    () = stop.cancelled() => {
-                        status.send_replace(Status::Stopped);
-                        return Ok(());
-                    }
-                    started = started => started,
+                    () = stop.cancelled() => None,
+                    started = started => Some(started),
+                };
+                let Some(started) = started else {
+                    // The dropped future has asked a server that was half-way up to end.
+                    let stopped = match Process::find(&self.paths) {
+                        Some(process) => process.stop(self.timeouts.stop).await,
+                        None => Ok(()),
+                    };
+                    status.send_replace(Status::Stopped);
+                    return stopped;
                 };
                 backoff = (backoff * 2).min(self.timeouts.longest_backoff);
                 match started {
@@ -345,21 +364,15 @@ impl Launch {
             status.send_replace(Status::Running { pid: process.pid() });
         }
     }
+}
 
-    /// The last lines of the server's logs that tell why it ended, ready to follow a text.
-    fn last_words(&self) -> String {
-        let lines = |path: &Path| {
-            let text = fs::read(path).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text).into_owned();
-            let told = |line: &&str| !line.is_empty() && !line.contains("[INF]");
-            let lines: Vec<String> = text.lines().filter(told).map(str::to_owned).collect();
-            lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
-        };
-        let words = [lines(&self.paths.early_log), lines(&self.paths.log)].concat();
-        let at = format!("; its log is {}", self.paths.log.display());
-        if words.is_empty() {
-            return at;
-        }
-        format!("{at} and says: {}", words.join(" | "))
-    }
+/// The folder's one path, whatever links lead there: a living server is known by it.
+fn one_path(data: &Path) -> Result<PathBuf, Error> {
+    fs::create_dir_all(data)
+        .and_then(|()| data.canonicalize())
+        .map_err(|source| Error::File {
+            action: "make the folder",
+            path: data.to_owned(),
+            source,
+        })
 }

@@ -41,11 +41,17 @@ impl Tokens {
         let accounts = vec![
             (
                 system.clone(),
-                keep("the system account", credentials::system_account(op, &system, iat))?,
+                keep(
+                    "the system account",
+                    credentials::system_account(op, &system, iat),
+                )?,
             ),
             (
                 platform.clone(),
-                keep("the platform's account", credentials::platform_account(op, &platform, iat))?,
+                keep(
+                    "the platform's account",
+                    credentials::platform_account(op, &platform, iat),
+                )?,
             ),
             (
                 monitor.clone(),
