@@ -204,7 +204,10 @@ impl Supervisor {
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         self.stop.cancel();
         match self.task.take() {
-            Some(task) => task.await.unwrap_or(Ok(())),
+            Some(task) => task.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "nats-server was not watched to its end");
+                Ok(())
+            }),
             None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use eai_core::log::credentials::monitor_account;
 use nkeys::KeyPair;
+use rustix::process::getpgid;
 
 use super::super::Keys;
 use super::*;
@@ -14,7 +15,11 @@ use super::*;
 async fn it_starts_answers_and_ends() {
     let platform = Platform::new();
     let supervisor = platform.start().await;
-    assert_eq!(platform.living(), Some(pid_of(&supervisor)));
+    let pid = pid_of(&supervisor);
+    assert_eq!(platform.living(), Some(pid));
+    // A process group of its own, so Ctrl-C in a terminal doesn't reach it.
+    let pid = Pid::from_raw(pid);
+    assert_eq!(getpgid(pid).ok(), pid);
     let system = User::connect(&supervisor, supervisor.system_creds()).await;
     let answer = system.ask("$SYS.REQ.SERVER.PING.VARZ", "{}").await;
     assert_eq!(answer["data"]["version"], supervisor.version().to_string());
