@@ -1,1 +1,5 @@
+//! The eai binary.
+
+mod server;
+
 fn main() {}

@@ -19,4 +19,6 @@ pub mod spec;
 pub mod subject;
 
 #[cfg(feature = "log")]
+pub mod jws;
+#[cfg(feature = "log")]
 pub mod log;
