@@ -39,7 +39,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             () = stop.cancelled() => break,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let Some((stream, slot)) = accepted else { continue };
+        let Some((stream, slot)) = accepted else {
+            continue;
+        };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
@@ -55,7 +57,10 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIME, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN_TIME, connections.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("http.drain: requests were still in flight");
     }
 }

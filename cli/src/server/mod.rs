@@ -1,11 +1,80 @@
-//! `eai server`.
+//! `eai server`: one process with every role of the platform.
+//!
+//! This module wires the roles together and decides the order in which they come up and go down. What a
+//! role does lives in its crate.
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the server that wires it in comes next"
-    )
-)]
-pub(crate) mod nats;
+mod bootstrap;
+mod data_dir;
+mod error;
+mod logging;
+mod nats;
+mod profile;
+mod roles;
+#[cfg(feature = "sabotage")]
+mod sabotage;
+mod signals;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use eai_proxy::api::{Readiness, Urls};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use error::Error;
+
+use crate::args::ServeArgs;
+use crate::error::ExitStatus;
+use crate::output::Printer;
+use data_dir::DataDir;
+use roles::Roles;
+
+/// Runs the platform until it is told to end. Prints `ready URL` once it serves.
+pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitStatus, Error> {
+    logging::start(args.log_format);
+    let mut stop = signals::listen()?;
+    let data = DataDir::open(&args.data_dir, &args.account, args.nats_port)?;
+    // Bound before anything is started, so that a taken port costs nothing.
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|source| Error::Listen {
+            address: args.listen,
+            source,
+        })?;
+    let port = listener
+        .local_addr()
+        .map_or(args.listen.port(), |address| address.port());
+    let urls = match &args.external_url {
+        Some(url) => Urls::external(&args.domain, url)?,
+        None => Urls::of_listener(&args.domain, port),
+    };
+
+    let (readiness, ready) = watch::channel(Readiness::Starting);
+    let started = tokio::select! {
+        started = Roles::start(&args, &data, urls.clone(), ready) => started?,
+        () = stop.recv() => return Ok(ExitStatus::Success),
+    };
+    let roles = Box::new(started);
+    let served = CancellationToken::new();
+    let router = eai_proxy::api::router(Arc::clone(&roles.platform));
+    let serving = tokio::spawn(eai_proxy::listener::serve(listener, router, served.clone()));
+
+    profile::write(&args, &data, &roles.platform, printer)?;
+    readiness.send_replace(Readiness::Ready);
+    printer.ready(&urls.platform())?;
+
+    stop.recv().await;
+    tracing::info!("server.stop");
+    readiness.send_replace(Readiness::Stopping);
+    served.cancel();
+    serving.await.map_err(Error::Task)?;
+    roles.stop().await?;
+    Ok(ExitStatus::Success)
+}
+
+/// Sets the views of a stopped platform aside; its next start folds them anew.
+pub(crate) fn rebuild_offline(data_dir: &Path) -> Result<(), Error> {
+    let data = DataDir::existing(data_dir)?;
+    eai_projections::set_aside(&data.views()).map_err(Error::Views)
+}

@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::ids::CommandId;
 
 /// How many events are held in memory at a time while an aggregate is read.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// A history that several commands may look at. Never locked across an await.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod append;
 pub mod chain;
 mod connect;
 mod error;
+mod fold;
 mod history;
 mod publish;
 mod read;

@@ -53,7 +53,11 @@ fn shape(row: &AccountRow) -> Account {
         name: row.full_name.own().to_string(),
         full_name: row.full_name.to_string(),
         organization: row.full_name.organization().to_string(),
-        parent: row.full_name.parent().map(|parent| parent.to_string()).unwrap_or_default(),
+        parent: row
+            .full_name
+            .parent()
+            .map(|parent| parent.to_string())
+            .unwrap_or_default(),
         urn: format!("{}:account:{}", row.organization_id, row.id),
         created_on: shown(row.created_on),
     }
@@ -75,7 +79,12 @@ pub(crate) async fn list(
 ) -> Result<Json<List<Account>>, ApiError> {
     let page = query.page()?;
     let rows = state.views.accounts(&query.scope(&caller)?, page).await?;
-    Ok(ListQuery::answer(rows, &page, |row| row.sequence, |row| shape(&row)))
+    Ok(ListQuery::answer(
+        rows,
+        &page,
+        |row| row.sequence,
+        |row| shape(&row),
+    ))
 }
 
 pub(crate) async fn get(
@@ -93,7 +102,10 @@ pub(crate) async fn organizations(
 ) -> Result<Json<List<Organization>>, ApiError> {
     let name = caller.account.organization();
     let row = state.views.organization_by_name(&name).await?;
-    Ok(Json(List { items: row.into_iter().map(shape_organization).collect(), next: None }))
+    Ok(Json(List {
+        items: row.into_iter().map(shape_organization).collect(),
+        next: None,
+    }))
 }
 
 pub(crate) async fn organization(
@@ -108,10 +120,11 @@ pub(crate) async fn organization(
         Ok(Reference::Id(id)) => row.id.0 == id,
         _ => row.name.as_str() == reference,
     });
-    meant
-        .map(shape_organization)
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found(format!("there is no organization `{reference}` that is yours")))
+    meant.map(shape_organization).map(Json).ok_or_else(|| {
+        ApiError::not_found(format!(
+            "there is no organization `{reference}` that is yours"
+        ))
+    })
 }
 
 pub(crate) async fn me(
@@ -121,7 +134,11 @@ pub(crate) async fn me(
     let missing = || ApiError::not_found("the user of this token is not there any more");
     let user = state.views.user(caller.user).await?.ok_or_else(missing)?;
     let organization = caller.account.organization();
-    let row = state.views.organization_by_name(&organization).await?.ok_or_else(missing)?;
+    let row = state
+        .views
+        .organization_by_name(&organization)
+        .await?
+        .ok_or_else(missing)?;
     Ok(Json(User {
         id: user.id.to_string(),
         name: user.name.to_string(),

@@ -14,9 +14,13 @@ use crate::auth::Caller;
 /// What the events of a request's command say about it.
 pub(crate) fn context(caller: &Caller, id: CommandId, headers: &HeaderMap) -> Context {
     let actor = Actor::User(caller.user);
-    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let traceparent = headers
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok());
     Context {
-        traceparent: traceparent.filter(|text| is_traceparent(text)).map(str::to_owned),
+        traceparent: traceparent
+            .filter(|text| is_traceparent(text))
+            .map(str::to_owned),
         ..Context::user(id, actor, OffsetDateTime::now_utc())
     }
 }
@@ -38,7 +42,10 @@ pub(crate) async fn execute(
 
 /// Stops and deactivations may use the log's reserve.
 pub(crate) fn essential(context: Context) -> Context {
-    Context { urgency: Urgency::Essential, ..context }
+    Context {
+        urgency: Urgency::Essential,
+        ..context
+    }
 }
 
 /// W3C trace context, version 00: only what is well formed goes into an event.
@@ -47,7 +54,9 @@ fn is_traceparent(text: &str) -> bool {
     let mut hex = |length: usize| {
         parts.next().is_some_and(|part| {
             part.len() == length
-                && part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         })
     };
     hex(2) && hex(32) && hex(16) && hex(2) && parts.next().is_none()
@@ -59,8 +68,14 @@ mod tests {
 
     #[test]
     fn only_a_well_formed_traceparent_is_kept() {
-        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
-        for bad in ["", "00-4bf9-00f0-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+        assert!(is_traceparent(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        ));
+        for bad in [
+            "",
+            "00-4bf9-00f0-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
             assert!(!is_traceparent(bad), "{bad}");
         }
     }

@@ -60,7 +60,10 @@ pub(crate) async fn get(
     caller: Caller,
     Path(reference): Path<String>,
 ) -> Result<Json<Data>, ApiError> {
-    resolve::data(&state, &caller, &reference).await.map(shape).map(Json)
+    resolve::data(&state, &caller, &reference)
+        .await
+        .map(shape)
+        .map(Json)
 }
 
 pub(crate) async fn create(

@@ -24,7 +24,11 @@ pub struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -52,7 +56,11 @@ impl ApiError {
     }
 
     pub(crate) fn method_not_allowed(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message)
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            message,
+        )
     }
 
     pub(crate) fn command_id_reused(message: impl Into<String>) -> Self {
@@ -72,7 +80,11 @@ impl ApiError {
 
     /// The document itself, for answers that are streams.
     pub(crate) fn document(&self) -> serde_json::Value {
-        let Self { status, code, message } = self;
+        let Self {
+            status,
+            code,
+            message,
+        } = self;
         json!({ "error": { "code": code, "status": status.as_u16(), "message": message } })
     }
 }
@@ -81,7 +93,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.document())).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }

@@ -45,7 +45,10 @@ pub(crate) async fn list(
         return follow(state, filter, query.tail).await;
     }
     let (events, next) = match query.tail {
-        Some(tail) => (newest(&state, &filter, limit(Some(tail), MOST)? as usize).await?, None),
+        Some(tail) => (
+            newest(&state, &filter, limit(Some(tail), MOST)? as usize).await?,
+            None,
+        ),
         None => page(&state, &filter, most).await?,
     };
     let items: Vec<Box<RawValue>> = events.iter().map(line).collect::<Result<_, _>>()?;
@@ -64,7 +67,10 @@ async fn page(
         let (read, more) = state.log.page(&filter.subject, from, most).await?;
         let last = read.last().map(|event| event.sequence);
         let over = read.iter().any(|event| filter.is_over(event));
-        events.extend(read.into_iter().filter(|event| filter.takes(event) && !filter.is_over(event)));
+        events.extend(
+            read.into_iter()
+                .filter(|event| filter.takes(event) && !filter.is_over(event)),
+        );
         if events.len() > most {
             events.truncate(most);
             let next = events.last().map(|event| (event.sequence + 1).to_string());
@@ -96,11 +102,22 @@ async fn newest(
             Position::Sequence(sequence) => Position::Sequence(sequence.max(start)),
             Position::Time(time) => Position::Time(time),
         };
-        let read = EventFilter { from, ..filter_like(filter) };
+        let read = EventFilter {
+            from,
+            ..filter_like(filter)
+        };
         let (mut events, mut next) = page(state, &read, MOST as usize).await?;
         while let Some(cursor) = next {
             let from = Position::Sequence(cursor.parse().unwrap_or(u64::MAX));
-            let (more, after) = page(state, &EventFilter { from, ..filter_like(filter) }, MOST as usize).await?;
+            let (more, after) = page(
+                state,
+                &EventFilter {
+                    from,
+                    ..filter_like(filter)
+                },
+                MOST as usize,
+            )
+            .await?;
             events.extend(more);
             // Only the last ones are wanted, so memory stays bounded however many there are.
             events.drain(..events.len().saturating_sub(count));
@@ -129,7 +146,9 @@ pub(crate) async fn get(
         (Ok(sequence), _) => sequence,
         (_, Ok(id)) => state.views.event_sequence(id).await?.ok_or_else(missing)?,
         _ => {
-            return Err(ApiError::bad_request("an event is named by its id or its sequence"));
+            return Err(ApiError::bad_request(
+                "an event is named by its id or its sequence",
+            ));
         }
     };
     let event = state.log.get(sequence).await?.ok_or_else(missing)?;
@@ -161,19 +180,23 @@ async fn follow(
     };
     let subscription = state.log.subscribe(filter.subject.clone(), from);
     let readiness = state.readiness.clone();
-    let lines = futures::stream::unfold(Some((subscription, filter, readiness)), |following| async {
-        let (mut subscription, filter, mut readiness) = following?;
-        let stopping = readiness.wait_for(|now| *now == Readiness::Stopping);
-        let line = tokio::select! {
-            biased;
-            _ = stopping => return None,
-            line = next_line(&mut subscription, &filter) => line,
-        };
-        match line {
-            Ok(line) => Some((Ok::<_, Infallible>(line), Some((subscription, filter, readiness)))),
-            Err(error) => Some((Ok(error), None)),
-        }
-    });
+    let lines =
+        futures::stream::unfold(Some((subscription, filter, readiness)), |following| async {
+            let (mut subscription, filter, mut readiness) = following?;
+            let stopping = readiness.wait_for(|now| *now == Readiness::Stopping);
+            let line = tokio::select! {
+                biased;
+                _ = stopping => return None,
+                line = next_line(&mut subscription, &filter) => line,
+            };
+            match line {
+                Ok(line) => Some((
+                    Ok::<_, Infallible>(line),
+                    Some((subscription, filter, readiness)),
+                )),
+                Err(error) => Some((Ok(error), None)),
+            }
+        });
     let mut response = Body::from_stream(lines).into_response();
     let ndjson = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(CONTENT_TYPE, ndjson);
@@ -194,7 +217,9 @@ async fn next_line(subscription: &mut Subscription, filter: &EventFilter) -> Res
             Ok(Err(error)) => return Err(failed(error.into())),
             Ok(Ok(event)) if filter.is_over(&event) => return Err(Bytes::new()),
             Ok(Ok(event)) if filter.takes(&event) => {
-                return line(&event).map(|line| Bytes::from(format!("{line}\n"))).map_err(failed);
+                return line(&event)
+                    .map(|line| Bytes::from(format!("{line}\n")))
+                    .map_err(failed);
             }
             Ok(Ok(_)) => {}
         }
@@ -203,7 +228,16 @@ async fn next_line(subscription: &mut Subscription, filter: &EventFilter) -> Res
 
 /// The event as it is stored, with its place.
 fn line(event: &Recorded) -> Result<Box<RawValue>, ApiError> {
-    let damaged = |_| ApiError::from(eai_core::log::Error::Damaged(format!("event {} is not JSON", event.sequence)));
+    let damaged = |_| {
+        ApiError::from(eai_core::log::Error::Damaged(format!(
+            "event {} is not JSON",
+            event.sequence
+        )))
+    };
     let stored: &RawValue = serde_json::from_slice(&event.payload).map_err(damaged)?;
-    serde_json::value::to_raw_value(&Placed { sequence: event.sequence, event: stored }).map_err(damaged)
+    serde_json::value::to_raw_value(&Placed {
+        sequence: event.sequence,
+        event: stored,
+    })
+    .map_err(damaged)
 }

@@ -63,18 +63,31 @@ impl EventQuery {
             (None, Some(since)) => position("since", since)?,
             (None, None) => Position::START,
         };
-        let until = self.until.as_deref().map(|text| position("until", text)).transpose()?;
+        let until = self
+            .until
+            .as_deref()
+            .map(|text| position("until", text))
+            .transpose()?;
         let subject = account_filter(account, kind, self.id.as_deref(), name);
-        Ok(EventFilter { subject, from, version, until })
+        Ok(EventFilter {
+            subject,
+            from,
+            version,
+            until,
+        })
     }
 }
 
 impl EventFilter {
     /// Whether an event on the subjects is one that was asked for.
     pub(crate) fn takes(&self, event: &Recorded) -> bool {
-        let Some(version) = self.version else { return true };
+        let Some(version) = self.version else {
+            return true;
+        };
         event.envelope().is_ok_and(|envelope| {
-            envelope.type_parts().is_ok_and(|parts| parts.version == version)
+            envelope
+                .type_parts()
+                .is_ok_and(|parts| parts.version == version)
         })
     }
 
@@ -106,11 +119,13 @@ fn position(name: &str, text: &str) -> Result<Position, ApiError> {
     if let Ok(sequence) = text.parse() {
         return Ok(Position::Sequence(sequence));
     }
-    OffsetDateTime::parse(text, &Rfc3339).map(Position::Time).map_err(|_| {
-        ApiError::bad_request(format!(
-            "`{name}` must be a sequence or a time such as 2025-08-05T18:52:53Z"
-        ))
-    })
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map(Position::Time)
+        .map_err(|_| {
+            ApiError::bad_request(format!(
+                "`{name}` must be a sequence or a time such as 2025-08-05T18:52:53Z"
+            ))
+        })
 }
 
 #[cfg(test)]
@@ -125,29 +140,65 @@ mod tests {
     fn types_become_subjects() {
         for (text, subject) in [
             ("service", "eai.event.snow.testacc.service.*.*"),
-            ("service.created", "eai.event.snow.testacc.service.*.created"),
-            ("eai.service.created.v1", "eai.event.snow.testacc.service.*.created"),
+            (
+                "service.created",
+                "eai.event.snow.testacc.service.*.created",
+            ),
+            (
+                "eai.service.created.v1",
+                "eai.event.snow.testacc.service.*.created",
+            ),
         ] {
-            let query = EventQuery { r#type: Some(text.into()), ..EventQuery::default() };
+            let query = EventQuery {
+                r#type: Some(text.into()),
+                ..EventQuery::default()
+            };
             assert_eq!(filter(&query).unwrap().subject, subject, "{text}");
         }
-        assert_eq!(filter(&EventQuery::default()).unwrap().subject, "eai.event.snow.testacc.>");
+        assert_eq!(
+            filter(&EventQuery::default()).unwrap().subject,
+            "eai.event.snow.testacc.>"
+        );
     }
 
     #[test]
     fn nothing_reaches_into_another_account() {
-        for text in [">", "*", "a.>", "a b", "", "service.*", "x\r\ny", &"x".repeat(200)] {
-            let by_type = EventQuery { r#type: Some(text.into()), ..EventQuery::default() };
-            let by_id = EventQuery { id: Some(text.into()), ..EventQuery::default() };
-            assert!(filter(&by_type).is_err() && filter(&by_id).is_err(), "{text:?}");
+        for text in [
+            ">",
+            "*",
+            "a.>",
+            "a b",
+            "",
+            "service.*",
+            "x\r\ny",
+            &"x".repeat(200),
+        ] {
+            let by_type = EventQuery {
+                r#type: Some(text.into()),
+                ..EventQuery::default()
+            };
+            let by_id = EventQuery {
+                id: Some(text.into()),
+                ..EventQuery::default()
+            };
+            assert!(
+                filter(&by_type).is_err() && filter(&by_id).is_err(),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn positions_are_sequences_or_times() {
-        let since = |text: &str| EventQuery { since: Some(text.into()), ..EventQuery::default() };
+        let since = |text: &str| EventQuery {
+            since: Some(text.into()),
+            ..EventQuery::default()
+        };
         assert_eq!(filter(&since("7")).unwrap().from, Position::Sequence(7));
-        assert!(matches!(filter(&since("2025-08-05T18:52:53Z")).unwrap().from, Position::Time(_)));
+        assert!(matches!(
+            filter(&since("2025-08-05T18:52:53Z")).unwrap().from,
+            Position::Time(_)
+        ));
         assert!(filter(&since("yesterday")).is_err());
     }
 }

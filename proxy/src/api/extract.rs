@@ -37,15 +37,17 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Input<T> {
         let bytes = read
             .map_err(|error| {
                 if error.is::<LengthLimitError>() {
-                    ApiError::too_large(format!("the body is larger than {MAX_BODY} bytes: send less"))
+                    ApiError::too_large(format!(
+                        "the body is larger than {MAX_BODY} bytes: send less"
+                    ))
                 } else {
                     ApiError::bad_request("the body broke off")
                 }
             })?
             .to_bytes();
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| ApiError::bad_json(format!("the body is not what is expected: {error}")))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            ApiError::bad_json(format!("the body is not what is expected: {error}"))
+        })
     }
 }
 
@@ -55,7 +57,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, ApiError> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(params)| Self(params))
-            .map_err(|error| ApiError::bad_request(format!("the query cannot be read: {}", error.body_text())))
+            .map_err(|error| {
+                ApiError::bad_request(format!("the query cannot be read: {}", error.body_text()))
+            })
     }
 }
 

@@ -33,7 +33,9 @@ pub(crate) struct List<T> {
 impl ListQuery {
     /// The accounts that are meant, if the caller may see them.
     pub(crate) fn scope(&self, caller: &Caller) -> Result<Scope, ApiError> {
-        let Some(text) = &self.account else { return Ok(Scope::Account(caller.account.clone())) };
+        let Some(text) = &self.account else {
+            return Ok(Scope::Account(caller.account.clone()));
+        };
         if text.contains('.') {
             let account: AccountName = text.parse()?;
             caller.may_use(&account)?;
@@ -51,11 +53,14 @@ impl ListQuery {
     pub(crate) fn page(&self) -> Result<Page, ApiError> {
         let after = match &self.after {
             None => 0,
-            Some(cursor) => cursor
-                .parse()
-                .map_err(|_| ApiError::bad_request("`after` must be the `next` of an earlier answer"))?,
+            Some(cursor) => cursor.parse().map_err(|_| {
+                ApiError::bad_request("`after` must be the `next` of an earlier answer")
+            })?,
         };
-        Ok(Page { after, limit: limit(self.limit, MOST)? + 1 })
+        Ok(Page {
+            after,
+            limit: limit(self.limit, MOST)? + 1,
+        })
     }
 
     /// The rows as an answer; `sequence` is a row's place in the list.
@@ -69,7 +74,10 @@ impl ListQuery {
         let more = rows.len() > most;
         let last = rows.get(most.wrapping_sub(1)).map(sequence);
         let next = last.filter(|_| more).map(|sequence| sequence.to_string());
-        Json(List { items: rows.into_iter().take(most).map(shape).collect(), next })
+        Json(List {
+            items: rows.into_iter().take(most).map(shape).collect(),
+            next,
+        })
     }
 }
 
@@ -77,6 +85,8 @@ impl ListQuery {
 pub(crate) fn limit(asked: Option<u32>, most: u32) -> Result<u32, ApiError> {
     match asked.unwrap_or(most) {
         limit if (1..=most).contains(&limit) => Ok(limit),
-        _ => Err(ApiError::bad_request(format!("`limit` must be from 1 to {most}"))),
+        _ => Err(ApiError::bad_request(format!(
+            "`limit` must be from 1 to {most}"
+        ))),
     }
 }

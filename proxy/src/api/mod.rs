@@ -78,10 +78,16 @@ pub fn router(platform: Shared) -> Router {
         .route("/server/rebuild", post(server::rebuild))
         .route("/event", get(event::list))
         .route("/event/{reference}", get(event::get))
-        .layer(axum::middleware::from_fn_with_state(platform.clone(), position::follow))
+        .layer(axum::middleware::from_fn_with_state(
+            platform.clone(),
+            position::follow,
+        ))
         // A damaged platform must still say what it is and let its views be rebuilt, so only what lies
         // above waits for readiness: see `health::gate`.
-        .layer(axum::middleware::from_fn_with_state(platform.clone(), health::gate))
+        .layer(axum::middleware::from_fn_with_state(
+            platform.clone(),
+            health::gate,
+        ))
         .route("/token", post(token::refresh))
         .route("/version", get(server::version));
     Router::new()

@@ -1,8 +1,8 @@
 //! From what a user wrote (an id, a full name, a plain name) to the thing itself, if the caller may see it.
 
+use eai_core::ids::{AccountId, DataId, RoleId, ServiceId};
 use eai_core::names::{AccountName, FullName, Reference};
 use eai_projections::{AccountRow, DataRow, RoleRow, ServiceRow};
-use eai_core::ids::{AccountId, DataId, RoleId, ServiceId};
 use uuid::Uuid;
 
 use super::{ApiError, Shared};
@@ -21,11 +21,17 @@ async fn id(
         Reference::Plain(name) => caller.account.join(name),
     };
     caller.may_use(&full_name.account)?;
-    state.views.holder(kind, &full_name).await?.ok_or_else(|| missing(kind, &full_name.to_string()))
+    state
+        .views
+        .holder(kind, &full_name)
+        .await?
+        .ok_or_else(|| missing(kind, &full_name.to_string()))
 }
 
 fn missing(kind: &str, reference: &str) -> ApiError {
-    ApiError::not_found(format!("there is no {kind} `{reference}`: `eai {kind} ls` lists what there is"))
+    ApiError::not_found(format!(
+        "there is no {kind} `{reference}`: `eai {kind} ls` lists what there is"
+    ))
 }
 
 macro_rules! resolvers {
@@ -60,10 +66,17 @@ pub(crate) async fn account(
 ) -> Result<AccountRow, ApiError> {
     let row = match reference.parse::<Reference>() {
         Ok(Reference::Id(id)) => state.views.account(AccountId(id)).await?,
-        _ => state.views.account_by_name(&account_name(caller, reference)?).await?,
+        _ => {
+            state
+                .views
+                .account_by_name(&account_name(caller, reference)?)
+                .await?
+        }
     };
     let row = row.ok_or_else(|| missing("account", reference))?;
-    caller.may_use(&row.full_name).map_err(|_| missing("account", reference))?;
+    caller
+        .may_use(&row.full_name)
+        .map_err(|_| missing("account", reference))?;
     Ok(row)
 }
 

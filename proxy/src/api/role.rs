@@ -52,5 +52,8 @@ pub(crate) async fn get(
     caller: Caller,
     Path(reference): Path<String>,
 ) -> Result<Json<Role>, ApiError> {
-    resolve::role(&state, &caller, &reference).await.map(shape).map(Json)
+    resolve::role(&state, &caller, &reference)
+        .await
+        .map(shape)
+        .map(Json)
 }

@@ -37,7 +37,8 @@ pub(crate) async fn info(
     State(state): State<Shared>,
     _caller: Caller,
 ) -> Result<Json<Value>, ApiError> {
-    let mut info = serde_json::to_value(&state.facts).map_err(|error| ApiError::internal(&error))?;
+    let mut info =
+        serde_json::to_value(&state.facts).map_err(|error| ApiError::internal(&error))?;
     let (used, most) = state.log.usage();
     info["logBytes"] = used.into();
     info["logMaxBytes"] = most.into();
@@ -58,5 +59,7 @@ pub(crate) async fn rebuild(
     let log = state.log.clone();
     let task = tokio::spawn(async move { state.store.rebuild(&log).await });
     let rebuilt = task.await.map_err(|error| ApiError::internal(&error))??;
-    Ok(Json(json!({ "events": rebuilt.events, "sequence": rebuilt.sequence })))
+    Ok(Json(
+        json!({ "events": rebuilt.events, "sequence": rebuilt.sequence }),
+    ))
 }

@@ -45,8 +45,11 @@ pub(crate) struct NewService {
 
 /// Times as clients see them: to the second.
 pub(super) fn shown(time: OffsetDateTime) -> String {
-    let format = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    time.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
+    let format =
+        time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    time.to_offset(time::UtcOffset::UTC)
+        .format(format)
+        .unwrap_or_default()
 }
 
 fn shape(state: &Shared, row: ServiceRow) -> Service {
@@ -72,7 +75,12 @@ pub(crate) async fn list(
 ) -> Result<Json<List<Service>>, ApiError> {
     let page = query.page()?;
     let rows = state.views.services(&query.scope(&caller)?, page).await?;
-    Ok(ListQuery::answer(rows, &page, |row| row.sequence, |row| shape(&state, row)))
+    Ok(ListQuery::answer(
+        rows,
+        &page,
+        |row| row.sequence,
+        |row| shape(&state, row),
+    ))
 }
 
 pub(crate) async fn get(
@@ -96,17 +104,30 @@ pub(crate) async fn create(
         None => Owned::Made,
         Some(reference) => {
             let row = resolve::data(&state, &caller, reference).await?;
-            Owned::Existing(Resource { id: row.id, full_name: row.account.join(row.name) })
+            Owned::Existing(Resource {
+                id: row.id,
+                full_name: row.account.join(row.name),
+            })
         }
     };
     let role = match &wanted.role {
         None => Owned::Made,
         Some(reference) => {
             let row = resolve::role(&state, &caller, reference).await?;
-            Owned::Existing(Resource { id: row.id, full_name: row.account.join(row.name) })
+            Owned::Existing(Resource {
+                id: row.id,
+                full_name: row.account.join(row.name),
+            })
         }
     };
-    let parts = service::create(id, New { full_name: full_name.clone(), runtime, role })?;
+    let parts = service::create(
+        id,
+        New {
+            full_name: full_name.clone(),
+            runtime,
+            role,
+        },
+    )?;
     let context = command::context(&caller, id, &headers);
     let outcome = command::execute(&state, &context, &parts).await?;
     let made = id.aggregate(0);
@@ -117,18 +138,27 @@ pub(crate) async fn create(
             row.account, row.name
         )));
     }
-    let row = if outcome.repeated { as_of(&state, row, outcome.sequence).await? } else { row };
+    let row = if outcome.repeated {
+        as_of(&state, row, outcome.sequence).await?
+    } else {
+        row
+    };
     Ok((StatusCode::CREATED, Json(shape(&state, row))))
 }
 
 /// The row as it was when the log was at `sequence`: a retried command answers its first result.
 async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<ServiceRow, ApiError> {
     let address = Address::new(row.account.clone(), "service", row.id);
-    let (folded, time) = state.log.fold::<ServiceAggregate>(&address, sequence).await?;
+    let (folded, time) = state
+        .log
+        .fold::<ServiceAggregate>(&address, sequence)
+        .await?;
     Ok(match (folded, time) {
-        (Some(service), Some(updated_on)) => {
-            ServiceRow { status: service.status, updated_on, ..row }
-        }
+        (Some(service), Some(updated_on)) => ServiceRow {
+            status: service.status,
+            updated_on,
+            ..row
+        },
         _ => row,
     })
 }
@@ -149,7 +179,11 @@ async fn change(
     let part = Part::<ServiceAggregate>::on(row.account.clone(), row.id, command).boxed();
     let outcome = command::execute(&state, &context, &[part]).await?;
     let row = resolve::service(&state, &caller, &row.id.to_string()).await?;
-    let row = if outcome.repeated { as_of(&state, row, outcome.sequence).await? } else { row };
+    let row = if outcome.repeated {
+        as_of(&state, row, outcome.sequence).await?
+    } else {
+        row
+    };
     Ok(Json(shape(&state, row)))
 }
 

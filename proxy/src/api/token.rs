@@ -25,9 +25,20 @@ pub(crate) async fn refresh(
 ) -> Result<Json<Token>, ApiError> {
     let now = OffsetDateTime::now_utc();
     let claims = state.tokens.verify(bearer(&headers)?, Kind::Refresh, now)?;
-    let access =
-        state.tokens.claims(claims.sub, claims.account, Kind::Access, Uuid::new_v4(), now);
-    let token = state.tokens.sign(&access).map_err(|error| ApiError::internal(&error))?;
+    let access = state.tokens.claims(
+        claims.sub,
+        claims.account,
+        Kind::Access,
+        Uuid::new_v4(),
+        now,
+    );
+    let token = state
+        .tokens
+        .sign(&access)
+        .map_err(|error| ApiError::internal(&error))?;
     let expires_on = OffsetDateTime::from_unix_timestamp(access.exp).unwrap_or(now);
-    Ok(Json(Token { token, expires_on: shown(expires_on) }))
+    Ok(Json(Token {
+        token,
+        expires_on: shown(expires_on),
+    }))
 }

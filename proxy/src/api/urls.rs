@@ -13,14 +13,24 @@ pub struct Urls {
 
 /// An external URL that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an external URL: write http://HOST or https://HOST, with a port where there is one, and no path")]
+#[error(
+    "`{0}` is not an external URL: write http://HOST or https://HOST, with a port where there is one, and no path"
+)]
 pub struct BadUrl(String);
 
 impl Urls {
     /// What the listener itself serves.
     pub fn of_listener(domain: &str, port: u16) -> Self {
-        let port = if port == 80 { String::new() } else { format!(":{port}") };
-        Self { scheme: "http".into(), domain: domain.into(), port }
+        let port = if port == 80 {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
+        Self {
+            scheme: "http".into(),
+            domain: domain.into(),
+            port,
+        }
     }
 
     /// What users see behind another proxy: its scheme and port, on our domain.
@@ -28,26 +38,43 @@ impl Urls {
         let bad = || BadUrl(url.chars().take(200).collect());
         let (scheme, rest) = url.split_once("://").ok_or_else(bad)?;
         let host = rest.strip_suffix('/').unwrap_or(rest);
-        let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+        let (name, port) = host
+            .split_once(':')
+            .map_or((host, None), |(name, port)| (name, Some(port)));
         let port = match port {
             None => String::new(),
             Some(port) => format!(":{}", port.parse::<u16>().map_err(|_| bad())?),
         };
-        if !matches!(scheme, "http" | "https") || name.is_empty() || name.contains(['/', '?', '#', '@']) {
+        if !matches!(scheme, "http" | "https")
+            || name.is_empty()
+            || name.contains(['/', '?', '#', '@'])
+        {
             return Err(bad());
         }
-        Ok(Self { scheme: scheme.into(), domain: domain.into(), port })
+        Ok(Self {
+            scheme: scheme.into(),
+            domain: domain.into(),
+            port,
+        })
     }
 
     /// The platform itself.
     pub fn platform(&self) -> String {
-        let Self { scheme, domain, port } = self;
+        let Self {
+            scheme,
+            domain,
+            port,
+        } = self;
         format!("{scheme}://{domain}{port}")
     }
 
     /// A service.
     pub fn service(&self, id: ServiceId) -> String {
-        let Self { scheme, domain, port } = self;
+        let Self {
+            scheme,
+            domain,
+            port,
+        } = self;
         format!("{scheme}://{id}.service.{domain}{port}")
     }
 }
@@ -58,13 +85,32 @@ mod tests {
 
     #[test]
     fn addresses_carry_the_listeners_port_or_the_external_one() {
-        assert_eq!(Urls::of_listener("localhost", 8080).platform(), "http://localhost:8080");
-        assert_eq!(Urls::of_listener("eai.test", 80).platform(), "http://eai.test");
+        assert_eq!(
+            Urls::of_listener("localhost", 8080).platform(),
+            "http://localhost:8080"
+        );
+        assert_eq!(
+            Urls::of_listener("eai.test", 80).platform(),
+            "http://eai.test"
+        );
         let external = Urls::external("eai.test", "https://eai.test").unwrap();
         let id = ServiceId(uuid::Uuid::nil());
-        assert_eq!(external.service(id), format!("https://{id}.service.eai.test"));
-        assert_eq!(Urls::external("a", "https://a:8443/").unwrap().platform(), "https://a:8443");
-        for bad in ["eai.test", "ftp://a", "http://", "http://a/b", "http://a:x", "http://u@a"] {
+        assert_eq!(
+            external.service(id),
+            format!("https://{id}.service.eai.test")
+        );
+        assert_eq!(
+            Urls::external("a", "https://a:8443/").unwrap().platform(),
+            "https://a:8443"
+        );
+        for bad in [
+            "eai.test",
+            "ftp://a",
+            "http://",
+            "http://a/b",
+            "http://a:x",
+            "http://u@a",
+        ] {
             assert!(Urls::external("a", bad).is_err(), "{bad}");
         }
     }

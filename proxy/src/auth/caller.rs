@@ -26,7 +26,9 @@ impl Caller {
         if *account == self.account {
             Ok(())
         } else {
-            Err(ApiError::forbidden(format!("account `{account}` is not yours")))
+            Err(ApiError::forbidden(format!(
+                "account `{account}` is not yours"
+            )))
         }
     }
 
@@ -35,7 +37,9 @@ impl Caller {
         if *organization == self.account.organization() {
             Ok(())
         } else {
-            Err(ApiError::forbidden(format!("organisation `{organization}` is not yours")))
+            Err(ApiError::forbidden(format!(
+                "organisation `{organization}` is not yours"
+            )))
         }
     }
 }
@@ -45,8 +49,13 @@ impl FromRequestParts<Shared> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
         let token = bearer(&parts.headers)?;
-        let claims = state.tokens.verify(token, Kind::Access, OffsetDateTime::now_utc())?;
-        Ok(Self { user: claims.sub, account: claims.account })
+        let claims = state
+            .tokens
+            .verify(token, Kind::Access, OffsetDateTime::now_utc())?;
+        Ok(Self {
+            user: claims.sub,
+            account: claims.account,
+        })
     }
 }
 
@@ -55,11 +64,15 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let header = headers.get(AUTHORIZATION).ok_or_else(|| {
         ApiError::unauthenticated("a token is missing: send `Authorization: Bearer TOKEN`, as `eai login token -H` prints it")
     })?;
-    let text = header.to_str().map_err(|_| ApiError::from(Rejected::Invalid))?;
+    let text = header
+        .to_str()
+        .map_err(|_| ApiError::from(Rejected::Invalid))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if scheme.eq_ignore_ascii_case("bearer") {
         Ok(token.trim())
     } else {
-        Err(ApiError::unauthenticated("the Authorization header must read `Bearer TOKEN`"))
+        Err(ApiError::unauthenticated(
+            "the Authorization header must read `Bearer TOKEN`",
+        ))
     }
 }

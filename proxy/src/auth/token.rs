@@ -54,7 +54,9 @@ pub enum Rejected {
     #[error("the token has expired: run `eai login token` for a fresh one")]
     Expired,
     /// A refresh token where an access token belongs, or the other way round.
-    #[error("the token is of the wrong kind: an access token calls the API, a refresh token only POST /v1/token")]
+    #[error(
+        "the token is of the wrong kind: an access token calls the API, a refresh token only POST /v1/token"
+    )]
     WrongKind,
 }
 
@@ -87,7 +89,15 @@ impl Tokens {
             Kind::Refresh => REFRESH_LIFETIME,
         };
         let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
-        Claims { iss: self.platform, sub: user, account, kind, iat, exp, jti: id }
+        Claims {
+            iss: self.platform,
+            sub: user,
+            account,
+            kind,
+            iat,
+            exp,
+            jti: id,
+        }
     }
 
     /// The text of a token.
@@ -96,12 +106,7 @@ impl Tokens {
     }
 
     /// What a token says, if it is ours, in time and of this kind.
-    pub fn verify(
-        &self,
-        token: &str,
-        kind: Kind,
-        now: OffsetDateTime,
-    ) -> Result<Claims, Rejected> {
+    pub fn verify(&self, token: &str, kind: Kind, now: OffsetDateTime) -> Result<Claims, Rejected> {
         if token.len() > MAX_LENGTH {
             return Err(Rejected::Invalid);
         }
@@ -149,14 +154,20 @@ mod tests {
         let almost = now() + ACCESS_LIFETIME - Duration::SECOND;
         assert!(tokens.verify(&token, Kind::Access, almost).is_ok());
         let over = now() + ACCESS_LIFETIME;
-        assert_eq!(tokens.verify(&token, Kind::Access, over), Err(Rejected::Expired));
+        assert_eq!(
+            tokens.verify(&token, Kind::Access, over),
+            Err(Rejected::Expired)
+        );
     }
 
     #[test]
     fn a_refresh_token_calls_nothing() {
         let tokens = tokens(1);
         let token = signed(&tokens, Kind::Refresh);
-        assert_eq!(tokens.verify(&token, Kind::Access, now()), Err(Rejected::WrongKind));
+        assert_eq!(
+            tokens.verify(&token, Kind::Access, now()),
+            Err(Rejected::WrongKind)
+        );
         assert!(tokens.verify(&token, Kind::Refresh, now()).is_ok());
     }
 
@@ -164,7 +175,10 @@ mod tests {
     fn only_our_own_unchanged_tokens_are_believed() {
         let token = signed(&tokens(1), Kind::Access);
         let verify = |token: &str| tokens(1).verify(token, Kind::Access, now());
-        assert_eq!(tokens(2).verify(&token, Kind::Access, now()), Err(Rejected::Invalid));
+        assert_eq!(
+            tokens(2).verify(&token, Kind::Access, now()),
+            Err(Rejected::Invalid)
+        );
         for at in [3, token.len() / 2, token.len() - 3] {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -174,7 +188,13 @@ mod tests {
         for other in ["", ".", "..", "a.b.c", &"x".repeat(5000)] {
             assert_eq!(verify(other), Err(Rejected::Invalid));
         }
-        let elsewhere = Tokens { platform: PlatformId(Uuid::from_u128(9)), ..tokens(1) };
-        assert_eq!(elsewhere.verify(&token, Kind::Access, now()), Err(Rejected::Invalid));
+        let elsewhere = Tokens {
+            platform: PlatformId(Uuid::from_u128(9)),
+            ..tokens(1)
+        };
+        assert_eq!(
+            elsewhere.verify(&token, Kind::Access, now()),
+            Err(Rejected::Invalid)
+        );
     }
 }

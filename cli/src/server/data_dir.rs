@@ -1,0 +1,226 @@
+//! The data directory: one platform at a time in it, and who that platform is.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use eai_core::ids::{CommandId, PlatformId};
+use eai_core::names::AccountName;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Error, nats};
+
+/// A locked data directory. The lock goes with the value.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    identity: Identity,
+    _lock: File,
+}
+
+/// Who the platform is: `platform.json`, written once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    platform: PlatformId,
+    account: AccountName,
+    nats_port: u16,
+}
+
+impl DataDir {
+    /// Locks the directory, and reads or makes the platform in it.
+    pub(crate) fn open(path: &Path, account: &str, nats_port: Option<u16>) -> Result<Self, Error> {
+        let account: AccountName = account.parse()?;
+        let file = |source| Error::File {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir_all(path).map_err(file)?;
+        let path = fs::canonicalize(path).map_err(file)?;
+        let lock = lock(&path)?;
+        let identity = match Identity::read(&path)? {
+            Some(found) if found.account != account => {
+                return Err(Error::OtherAccount {
+                    path,
+                    found: found.account.to_string(),
+                    asked: account.to_string(),
+                });
+            }
+            Some(found) if nats_port.is_none_or(|port| port == found.nats_port) => found,
+            found => {
+                let platform =
+                    found.map_or_else(|| PlatformId(Uuid::new_v4()), |found| found.platform);
+                let nats_port = nats_port.map_or_else(nats::port::choose, Ok)?;
+                let identity = Identity {
+                    platform,
+                    account,
+                    nats_port,
+                };
+                identity.write(&path)?;
+                identity
+            }
+        };
+        Ok(Self {
+            path,
+            identity,
+            _lock: lock,
+        })
+    }
+
+    /// Locks a directory that has a platform, which must not run.
+    pub(crate) fn existing(path: &Path) -> Result<Self, Error> {
+        let missing = || Error::NoPlatform {
+            path: path.to_owned(),
+        };
+        let path = fs::canonicalize(path).map_err(|_| missing())?;
+        if !path.join("platform.json").exists() {
+            return Err(missing());
+        }
+        let lock = lock(&path)?;
+        let identity = Identity::read(&path)?.ok_or_else(missing)?;
+        Ok(Self {
+            path,
+            identity,
+            _lock: lock,
+        })
+    }
+
+    /// Where it is, without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the views are.
+    pub(crate) fn views(&self) -> PathBuf {
+        self.path.join("views")
+    }
+
+    /// Whose log it is.
+    pub(crate) fn platform(&self) -> PlatformId {
+        self.identity.platform
+    }
+
+    /// The account that was made at the first start.
+    pub(crate) fn account(&self) -> &AccountName {
+        &self.identity.account
+    }
+
+    /// The port of the NATS server.
+    pub(crate) fn nats_port(&self) -> u16 {
+        self.identity.nats_port
+    }
+
+    /// The id of the `index`th command of the first start: the same at every start, so each happens once.
+    pub(crate) fn first_command(&self, index: u32) -> CommandId {
+        let name = format!("first-start/{index}");
+        CommandId(Uuid::new_v5(&self.identity.platform.0, name.as_bytes()))
+    }
+}
+
+impl Identity {
+    fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let path = folder.join("platform.json");
+        match fs::read(&path) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes)
+                    .map(Some)
+                    .map_err(|error| Error::Identity {
+                        path,
+                        reason: error.to_string(),
+                    })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::File { path, source }),
+        }
+    }
+
+    /// Written whole or not at all, and on the disk before anything is made in its name.
+    fn write(&self, folder: &Path) -> Result<(), Error> {
+        let path = folder.join("platform.json");
+        let draft = folder.join(".platform.json.new");
+        let write = || {
+            let mut file = File::create(&draft)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            File::open(folder)?.sync_all()
+        };
+        write().map_err(|source| Error::File {
+            path: path.clone(),
+            source,
+        })
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("lock");
+    let failed = |source| Error::File {
+        path: path.clone(),
+        source,
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        // The pid is only for the message; a lock file that cannot be read still locks.
+        if file.read_to_string(&mut pid).is_err() || pid.trim().is_empty() {
+            pid = "unknown".into();
+        }
+        return Err(Error::Locked {
+            path: folder.to_owned(),
+            pid: pid.trim().into(),
+        });
+    }
+    file.set_len(0).map_err(failed)?;
+    writeln!(file, "{}", std::process::id()).map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_holds_one_platform_and_remembers_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataDir::open(folder.path(), "snow.testacc", None).unwrap();
+        let (platform, port) = (first.platform(), first.nats_port());
+        let second = DataDir::open(folder.path(), "snow.testacc", None).unwrap_err();
+        let pid = std::process::id().to_string();
+        assert!(matches!(second, Error::Locked { pid: found, .. } if found == pid));
+        drop(first);
+        let again = DataDir::open(folder.path(), "snow.testacc", None).unwrap();
+        assert_eq!((again.platform(), again.nats_port()), (platform, port));
+        drop(again);
+        let moved = DataDir::open(folder.path(), "snow.testacc", Some(4999)).unwrap();
+        assert_eq!((moved.platform(), moved.nats_port()), (platform, 4999));
+    }
+
+    #[test]
+    fn another_account_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(DataDir::open(folder.path(), "snow.testacc", None).unwrap());
+        let error = DataDir::open(folder.path(), "snow.other", None).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("start with --account snow.testacc"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_directory_without_a_platform_has_no_views_to_rebuild() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = DataDir::existing(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::NoPlatform { .. }), "{error}");
+    }
+}

@@ -1,0 +1,166 @@
+//! The roles of the platform in one process: NATS, log, views, and what the API needs of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eai_core::log::{self, Fsync, Log, Settings, check_server, connect, set_up};
+use eai_proxy::api::{Facts, Platform, Readiness, Shared, Urls};
+use eai_proxy::auth::Tokens;
+use nkeys::KeyPair;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use super::bootstrap;
+use super::data_dir::DataDir;
+use super::nats::{self, Search, Supervisor, Timeouts};
+use crate::args::ServeArgs;
+use crate::env;
+
+/// The size of the event log where nothing is asked.
+const LOG_BYTES: u64 = 8 << 30;
+/// How long a command may wait for the log.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the views may take to have what the first start made; a rebuild may take longer.
+const VIEWS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Everything that runs beside the listener.
+pub(crate) struct Roles {
+    pub(crate) platform: Shared,
+    supervisor: Supervisor,
+    projector: JoinHandle<()>,
+    scrubber: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Roles {
+    /// Brings the roles up, each once what it needs is there.
+    pub(crate) async fn start(
+        args: &ServeArgs,
+        data: &DataDir,
+        urls: Urls,
+        readiness: watch::Receiver<Readiness>,
+    ) -> Result<Self, Error> {
+        let log_bytes = args.log_max_bytes.map_or(LOG_BYTES, |size| size.as_u64());
+        let supervisor = Supervisor::start(nats::Settings {
+            data: data.path().to_owned(),
+            account: data.account().to_string(),
+            platform: data.platform().to_string(),
+            port: data.nats_port(),
+            search: Search::from_process(args.nats_server.clone()),
+            log_max_bytes: log_bytes,
+            unsafe_fsync: args.unsafe_fsync,
+            timeouts: Timeouts::default(),
+        })
+        .await?;
+        let log = open_log(args, data, &supervisor, log_bytes).await?;
+        let sequence = bootstrap::found(&log, data).await?;
+
+        let store = eai_projections::open(&data.views())
+            .await
+            .map_err(Error::Views)?;
+        let stop = CancellationToken::new();
+        let projector = tokio::spawn(store.projector(log.clone()).run(stop.clone()));
+        let views = store.views();
+        // A platform whose views are halted still comes up: it says why, and its views can be rebuilt.
+        match views.until(sequence, VIEWS_DEADLINE).await {
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "views.late"),
+        }
+        let scrubber = tokio::spawn(store.scrub(log.clone(), stop.clone()));
+
+        let seed = supervisor.signing_key();
+        let backend = backend().await;
+        let facts = Facts {
+            platform: data.platform(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            url: urls.platform(),
+            nats_url: supervisor.url(),
+            monitor_creds: supervisor.monitor_file().display().to_string(),
+            data_directory: data.path().display().to_string(),
+            backend: backend.backend.to_string(),
+            backend_reason: backend.reason,
+            nats_version: supervisor.version().to_string(),
+        };
+        let tokens = Tokens::new(data.platform(), copy(seed)?);
+        let platform = Platform {
+            log,
+            store,
+            views,
+            tokens,
+            urls,
+            facts,
+            readiness,
+        };
+        Ok(Self {
+            platform: Arc::new(platform),
+            supervisor,
+            projector,
+            scrubber,
+            stop,
+        })
+    }
+
+    /// Takes the roles down in the opposite order.
+    pub(crate) async fn stop(self) -> Result<(), Error> {
+        self.stop.cancel();
+        self.scrubber.await.map_err(Error::Task)?;
+        self.projector.await.map_err(Error::Task)?;
+        self.supervisor.stop().await?;
+        Ok(())
+    }
+}
+
+async fn open_log(
+    args: &ServeArgs,
+    data: &DataDir,
+    supervisor: &Supervisor,
+    log_bytes: u64,
+) -> Result<Log, Error> {
+    let url = supervisor.url();
+    let fsync = if args.unsafe_fsync {
+        Fsync::Unsafe
+    } else {
+        Fsync::Required
+    };
+    let system = connect(&url, supervisor.system_creds(), "eai-system", "_INBOX").await?;
+    check_server(&system, fsync).await?;
+    let setup = connect(
+        &url,
+        &supervisor.setup_creds()?,
+        "eai-setup",
+        "_INBOX_setup",
+    )
+    .await?;
+    set_up(&setup, log_bytes).await?;
+    let inbox = log::credentials::PLATFORM_INBOX;
+    let connection = connect(&url, supervisor.platform_creds(), "eai-platform", inbox).await?;
+    let settings = Settings {
+        platform: data.platform(),
+        deadline: COMMAND_DEADLINE,
+        #[cfg(feature = "sabotage")]
+        sabotage: super::sabotage::from_environment()?,
+    };
+    Log::open(connection, settings)
+        .await
+        .map_err(|source| Error::Log {
+            step: "open the event log",
+            source,
+        })
+}
+
+/// A key pair is not cloneable, but its seed makes another one.
+fn copy(key: &KeyPair) -> Result<KeyPair, Error> {
+    let seed = key.seed().map_err(eai_core::jws::Error::Key)?;
+    Ok(KeyPair::from_seed(&seed).map_err(eai_core::jws::Error::Key)?)
+}
+
+async fn backend() -> eai_executors::Choice {
+    let docker = env::variable(env::DOCKER_HOST);
+    eai_executors::choose(
+        docker.as_deref(),
+        &env::variable(env::PATH).unwrap_or_default(),
+    )
+    .await
+}

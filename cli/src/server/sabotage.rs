@@ -1,0 +1,16 @@
+//! Which guard a test wants broken; not part of a normal build.
+
+use eai_core::log::Sabotage;
+
+use super::Error;
+use crate::env;
+
+/// Reads `EAI_SABOTAGE`.
+pub(crate) fn from_environment() -> Result<Option<Sabotage>, Error> {
+    match env::variable("EAI_SABOTAGE").as_deref() {
+        None | Some("") => Ok(None),
+        Some("no-expectation") => Ok(Some(Sabotage::NoExpectation)),
+        Some("no-readback") => Ok(Some(Sabotage::NoReadback)),
+        Some(other) => Err(Error::Sabotage(other.into())),
+    }
+}
