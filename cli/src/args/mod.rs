@@ -18,6 +18,14 @@ pub(crate) use serve::{LogFormat, ServeArgs};
 
 use crate::env;
 
+const EXAMPLES: &str = "Examples:
+  eai server                        Run a platform on this machine
+  eai service new hello             Make a service
+  eai service ls                    List services
+  eai service get hello --field id  Print only its id
+  eai events tail -f                Watch what happens
+  curl -H \"$(eai login token -H)\" http://localhost:8080/v1/me";
+
 /// The command line of an event-sourced serverless platform, and the platform itself.
 #[derive(Debug, Parser)]
 #[command(
@@ -25,14 +33,8 @@ use crate::env;
     version,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Examples:
-  eai server                        Run a platform on this machine
-  eai service new hello             Make a service
-  eai service ls                    List services
-  eai service get hello --field id  Print only its id
-  eai events tail -f                Watch what happens
-  curl -H \"$(eai login token -H)\" http://localhost:8080/v1/me",
-    after_long_help = env::help(),
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", env::help()),
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
