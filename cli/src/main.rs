@@ -1,5 +1,19 @@
-//! The eai binary.
+//! The `eai` binary: parse, run, exit code.
 
+mod args;
+mod client;
+mod commands;
+mod env;
+mod error;
+mod output;
+mod profile;
 mod server;
+mod settings;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut printer = output::Printer::standard();
+    let status = commands::main(std::env::args_os(), &mut printer);
+    ExitCode::from(status.code())
+}

@@ -62,7 +62,8 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
 
     profile::write(&args, &data, &roles.platform, printer)?;
     readiness.send_replace(Readiness::Ready);
-    printer.ready(&urls.platform())?;
+    printer.line(&format!("ready {}", urls.platform()))?;
+    printer.flush()?;
 
     stop.recv().await;
     tracing::info!("server.stop");

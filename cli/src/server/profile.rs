@@ -21,7 +21,7 @@ pub(crate) fn write(
     printer: &Printer,
 ) -> Result<(), Error> {
     let now = OffsetDateTime::now_utc();
-    let folder = env::config_dir();
+    let folder = env::config_dir()?;
     let config = Config::load(&folder)?;
     let name = args
         .profile

@@ -7,7 +7,7 @@ use crate::env;
 
 /// Reads `EAI_SABOTAGE`.
 pub(crate) fn from_environment() -> Result<Option<Sabotage>, Error> {
-    match env::variable("EAI_SABOTAGE").as_deref() {
+    match env::read("EAI_SABOTAGE").as_deref() {
         None | Some("") => Ok(None),
         Some("no-expectation") => Ok(Some(Sabotage::NoExpectation)),
         Some("no-readback") => Ok(Some(Sabotage::NoReadback)),

@@ -1,0 +1,123 @@
+//! The command line's grammar: nouns, verbs, flags and help, as clap derives.
+//!
+//! Owns what may be typed. What it does is in `commands`.
+
+mod nouns;
+mod output;
+mod serve;
+
+use clap::Parser;
+use uuid::Uuid;
+
+pub(crate) use nouns::{
+    AccountVerb, DataVerb, EventsVerb, ListArgs, LoginVerb, NewService, Noun, OrganizationVerb,
+    RefsArgs, RoleVerb, ServerCommand, ServerVerb, ServiceVerb, TailArgs, UserVerb,
+};
+pub(crate) use output::{FormatArg, OutputArgs};
+pub(crate) use serve::{LogFormat, ServeArgs};
+
+use crate::env;
+
+const EXAMPLES: &str = "Examples:
+  eai server                        Run a platform on this machine
+  eai service new hello             Make a service
+  eai service ls                    List services
+  eai service get hello --field id  Print only its id
+  eai events tail -f                Watch what happens
+  curl -H \"$(eai login token -H)\" http://localhost:8080/v1/me";
+
+/// The command line of an event-sourced serverless platform, and the platform itself.
+#[derive(Debug, Parser)]
+#[command(
+    name = "eai",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", env::help()),
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+}
+
+/// Flags that every noun takes.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// The profile to use
+    #[arg(long, global = true, value_name = "NAME", env = env::EAI_PROFILE, hide_env_values = true)]
+    pub(crate) profile: Option<String>,
+    /// The platform's URL
+    #[arg(long, global = true, value_name = "URL", env = env::EAI_URL, hide_env_values = true)]
+    pub(crate) url: Option<String>,
+    /// The account that plain names are in [env: `EAI_ACCOUNT`]
+    // The variable is read by hand: `eai server` gives it another one that wins.
+    #[arg(long, global = true, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    /// The id of this command: repeating it with the same id never does it twice
+    #[arg(long, global = true, value_name = "UUID")]
+    pub(crate) command_id: Option<Uuid>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn global_flags_go_before_or_after_the_noun() {
+        assert_eq!(
+            parse("eai --profile p login token")
+                .global
+                .profile
+                .as_deref(),
+            Some("p")
+        );
+        assert_eq!(
+            parse("eai login token --profile p")
+                .global
+                .profile
+                .as_deref(),
+            Some("p")
+        );
+    }
+
+    #[test]
+    fn server_without_a_verb_runs_it() {
+        let cli = parse("eai server --listen 127.0.0.1:0 --account acme.dev --log-max-bytes 1GiB");
+        let Noun::Server(command) = cli.noun else {
+            panic!("not a server")
+        };
+        assert!(command.verb.is_none());
+        assert_eq!(command.serve.account, "acme.dev");
+        assert_eq!(command.serve.log_max_bytes.unwrap().as_u64(), 1 << 30);
+        assert_eq!(command.serve.listen.port(), 0);
+    }
+
+    #[test]
+    fn server_info_is_a_verb() {
+        let Noun::Server(command) = parse("eai server info --field url").noun else {
+            panic!("not a server")
+        };
+        assert!(matches!(command.verb, Some(ServerVerb::Info(_))));
+    }
+
+    #[test]
+    fn a_ref_is_never_empty_or_a_dot() {
+        for reference in ["", ".", ".."] {
+            assert!(Cli::try_parse_from(["eai", "service", "get", reference]).is_err());
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The nouns and their verbs.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{OutputArgs, ServeArgs};
+
+/// What the command is about.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Noun {
+    /// Services: long-running entry points
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai service new hello
+  eai service new hello --runtime hello_v2 --account snow.testacc
+  eai service ls --fields id,fullName,status
+  eai service get hello --field accessUrl
+  eai service stop hello"
+    )]
+    Service(ServiceVerb),
+    /// Data: versioned sets of files
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai data new weights
+  eai data ls snow --format json"
+    )]
+    Data(DataVerb),
+    /// Accounts: what owns services and data
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai account get --field fullName
+  eai account ls snow"
+    )]
+    Account(AccountVerb),
+    /// Your user
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai user get --field name"
+    )]
+    User(UserVerb),
+    /// Organizations: what owns accounts
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai organization get --field name"
+    )]
+    Organization(OrganizationVerb),
+    /// Roles: what may be done, and by whom
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai role ls
+  eai role get hello_role --field policies"
+    )]
+    Role(RoleVerb),
+    /// Credentials
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai login token
+  curl -H \"$(eai login token -H)\" http://localhost:8080/v1/me"
+    )]
+    Login(LoginVerb),
+    /// Events: everything that ever happened
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai events tail -n 20
+  eai events tail -f --type service.created
+  eai events tail --since 2025-08-05T18:52:53Z --format json
+  eai events get 42"
+    )]
+    Events(EventsVerb),
+    /// Print the versions of this command and of the platform
+    Version,
+    /// Run the platform, or ask about it
+    #[command(after_help = "Examples:
+  eai server
+  eai server --data-dir /var/lib/eai --listen 0.0.0.0:8080 --domain eai.example.org
+  eai server info --field natsUrl
+  eai server rebuild")]
+    Server(ServerCommand),
+}
+
+/// Verbs of a service.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceVerb {
+    /// Make a service
+    New(NewService),
+    /// List services
+    Ls(ListArgs),
+    /// Show services
+    Get(RefsArgs),
+    /// Switch services on
+    Start(RefsArgs),
+    /// Switch services off
+    Stop(RefsArgs),
+    /// Put services away, until they are reactivated
+    Deactivate(RefsArgs),
+    /// Bring deactivated services back
+    Reactivate(RefsArgs),
+}
+
+/// A new service.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewService {
+    /// Its name: lower case letters, digits and `_`
+    #[arg(value_parser = reference)]
+    pub(crate) name: String,
+    /// The data that it runs, `NAME_runtime` if unset
+    #[arg(long, value_name = "DATA", value_parser = reference)]
+    pub(crate) runtime: Option<String>,
+    /// The role that it acts as, `NAME_role` if unset
+    #[arg(long, value_name = "ROLE", value_parser = reference)]
+    pub(crate) role: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Verbs of data.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// Make an empty data
+    New {
+        /// Its name: lower case letters, digits and `_`
+        #[arg(value_parser = reference)]
+        name: String,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// List data
+    Ls(ListArgs),
+    /// Show data
+    Get(RefsArgs),
+}
+
+/// Verbs of an account.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountVerb {
+    /// List accounts
+    Ls(ListArgs),
+    /// Show an account
+    Get(OneArgs),
+}
+
+/// Verbs of a user.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserVerb {
+    /// Show your user
+    Get(OneArgs),
+}
+
+/// Verbs of an organization.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrganizationVerb {
+    /// Show an organization
+    Get(OneArgs),
+}
+
+/// Verbs of a role.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleVerb {
+    /// List roles
+    Ls(ListArgs),
+    /// Show roles
+    Get(RefsArgs),
+}
+
+/// Verbs of credentials.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LoginVerb {
+    /// Print an access token, good for at least five minutes
+    Token {
+        /// Print it as a header line: `Authorization: Bearer …`
+        #[arg(short = 'H', long)]
+        header: bool,
+    },
+}
+
+/// Verbs of events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsVerb {
+    /// Print the last events
+    Tail(TailArgs),
+    /// Print an event as it is stored
+    Get {
+        /// Its id or its sequence number
+        #[arg(value_name = "ID|SEQUENCE", required = true, value_parser = reference)]
+        refs: Vec<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// Which events to print.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TailArgs {
+    /// Go on with each new event, for ever
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only the last N events; 10 if neither this nor `--since` is given
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub(crate) lines: Option<u64>,
+    /// Only this type: `service`, `service.created` or `eai.service.created.v1`
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Only events about this id, or the event with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Only from this sequence number or time (RFC 3339) on
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub(crate) since: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Runs the platform when no verb is given.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServerCommand {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(subcommand)]
+    pub(crate) verb: Option<ServerVerb>,
+}
+
+/// Verbs of the platform.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerVerb {
+    /// Tell its addresses, files and versions
+    Info(OutputArgs),
+    /// Fold its views again from the event log
+    Rebuild {
+        /// The data of a platform that isn't running; if unset, the running one is asked
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// An optional place to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only what is in this account or organization
+    #[arg(value_name = "ACCOUNT|ORGANIZATION", value_parser = reference)]
+    pub(crate) place: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// One or more things.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RefsArgs {
+    /// Ids, full names or names
+    #[arg(value_name = "REF", required = true, value_parser = reference)]
+    pub(crate) refs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// One thing, yours if none is named.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneArgs {
+    /// Its id or name; yours if unset
+    #[arg(value_name = "REF", value_parser = reference)]
+    pub(crate) reference: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// A name in a URL's path: one that is empty or only dots would name another resource.
+fn reference(text: &str) -> Result<String, String> {
+    if text.is_empty() || text == "." || text == ".." {
+        return Err("it must be an id or a name".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,69 @@
+//! The flags of `eai server`: how the platform itself runs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::ValueEnum;
+use clap::builder::BoolishValueParser;
+
+use crate::env;
+
+/// How to run the platform.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Server options")]
+pub(crate) struct ServeArgs {
+    /// Where the platform keeps its data
+    #[arg(long, value_name = "DIR", env = env::EAI_DATA_DIR,
+        default_value_os_t = env::default_data_dir())]
+    pub(crate) data_dir: PathBuf,
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", env = env::EAI_LISTEN, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// The domain of service URLs, without a port
+    #[arg(long, value_name = "NAME", env = env::EAI_DOMAIN, default_value = "localhost")]
+    pub(crate) domain: String,
+    /// The account of a new platform [env: `EAI_SERVER_ACCOUNT`, `EAI_ACCOUNT`]
+    #[arg(long, value_name = "ORG.ACCOUNT", default_value_t = env::server_account())]
+    pub(crate) account: String,
+    /// The profile that the first start writes for you, `default` if unset
+    #[arg(long, value_name = "NAME", env = env::EAI_PROFILE, hide_env_values = true)]
+    pub(crate) profile: Option<String>,
+    /// The nats-server binary; if unset, the one beside `eai`, else the one in PATH
+    #[arg(long, value_name = "PATH", env = env::EAI_NATS_SERVER)]
+    pub(crate) nats_server: Option<PathBuf>,
+    /// The port of the supervised nats-server; if unset, a free one that stays the same
+    #[arg(long, value_name = "PORT", env = env::EAI_NATS_PORT)]
+    pub(crate) nats_port: Option<u16>,
+    /// The URL that users reach the platform by, if a proxy is in front of it
+    #[arg(long, value_name = "URL", env = env::EAI_EXTERNAL_URL, value_parser = http_url)]
+    pub(crate) external_url: Option<String>,
+    /// The largest size of the event log, such as 10GiB
+    #[arg(long, value_name = "SIZE", env = env::EAI_LOG_MAX_BYTES)]
+    pub(crate) log_max_bytes: Option<ByteSize>,
+    /// Accept a disk that may lose acknowledged events when the power fails
+    #[arg(long, env = env::EAI_UNSAFE_FSYNC, value_parser = BoolishValueParser::new())]
+    pub(crate) unsafe_fsync: bool,
+    /// How log lines are written to standard error
+    #[arg(long, value_enum, value_name = "FORMAT", env = env::EAI_LOG_FORMAT,
+        default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// An http(s) URL with no slash at its end.
+fn http_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("it must start with `http://` or `https://`".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
