@@ -1,0 +1,335 @@
+//! A platform of its own: data, home, port and process, ended with the value.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tempfile::TempDir;
+
+use crate::wait::until;
+
+/// How a platform is started.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Further flags of `eai server`.
+    pub flags: Vec<String>,
+    /// Further environment.
+    pub environment: Vec<(String, String)>,
+    /// Another binary than the one under test.
+    pub binary: Option<PathBuf>,
+}
+
+/// A running platform. Dropping it kills what belongs to it, and nothing else.
+#[derive(Debug)]
+pub struct Platform {
+    home: TempDir,
+    setup: Setup,
+    child: Option<Child>,
+    listen: String,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The exit code; -1 where a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+// === impl Output ===
+
+impl Output {
+    /// The output of a command that must succeed, without the last line end.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "exit {}: {}{}", self.code, self.out, self.err);
+        self.out.trim_end().to_owned()
+    }
+}
+
+// === impl Setup ===
+
+impl Setup {
+    /// A platform with these flags.
+    pub fn flags<const N: usize>(flags: [&str; N]) -> Self {
+        Self {
+            flags: flags.map(str::to_owned).to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// The binary under test.
+    pub fn binary(&self) -> PathBuf {
+        self.binary.clone().unwrap_or_else(binary)
+    }
+}
+
+/// `eai` as it was built: `EAI_TEST_BIN`, or the one beside the tests.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("EAI_TEST_BIN") {
+        return path.into();
+    }
+    let tests = std::env::current_exe().expect("a test has a path");
+    let path = tests.ancestors().find_map(|folder| {
+        let path = folder.join("eai");
+        path.is_file().then_some(path)
+    });
+    path.expect("the binary is built first: cargo build --bins")
+}
+
+// === impl Platform ===
+
+impl Platform {
+    /// Starts one with no flags and waits until it is ready.
+    pub fn start() -> Self {
+        Self::start_with(Setup::default())
+    }
+
+    /// Starts one and waits until it is ready.
+    pub fn start_with(setup: Setup) -> Self {
+        let mut platform = Self::stopped(setup);
+        platform.up();
+        platform
+    }
+
+    /// Makes a place for one, and does not start it.
+    pub fn stopped(setup: Setup) -> Self {
+        let home = TempDir::new().expect("a temporary folder");
+        Self {
+            home,
+            setup,
+            child: None,
+            listen: "127.0.0.1:0".into(),
+        }
+    }
+
+    /// Starts it (again), on the port that it had before, and waits until it is ready.
+    pub fn up(&mut self) {
+        self.spawn();
+        let url = until("the platform to be ready", || {
+            if let Some(status) = self
+                .child
+                .as_mut()
+                .and_then(|child| child.try_wait().ok().flatten())
+            {
+                panic!("the platform ended ({status}): {}", self.log());
+            }
+            let printed = fs::read_to_string(self.path("stdout")).unwrap_or_default();
+            let url = printed.lines().find_map(|line| line.strip_prefix("ready "));
+            url.map(str::to_owned).ok_or_else(|| self.log())
+        });
+        let port = url.rsplit_once(':').expect("a port").1.to_owned();
+        self.listen = format!("127.0.0.1:{port}");
+    }
+
+    /// Starts the process, and does not wait.
+    pub fn spawn(&mut self) {
+        let open = |name: &str| File::create(self.path(name)).expect("a log file");
+        let mut command = Command::new(self.setup.binary());
+        command
+            .args(["server", "--listen", &self.listen])
+            .args(&self.setup.flags);
+        self.environment(&mut command);
+        command.envs(
+            self.setup
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
+        command
+            .stdin(Stdio::null())
+            .stdout(open("stdout"))
+            .stderr(open("stderr"));
+        command.process_group(0);
+        self.child = Some(command.spawn().expect("the binary starts"));
+    }
+
+    /// Runs `eai server` to its end: for starts that fail.
+    pub fn fails(&mut self) -> Output {
+        self.spawn();
+        let code = self.wait();
+        Output {
+            code,
+            out: self.read("stdout"),
+            err: self.log(),
+        }
+    }
+
+    /// Runs a command as its user would.
+    pub fn cli<const N: usize>(&self, arguments: [&str; N]) -> Output {
+        self.run(&arguments, &[])
+    }
+
+    /// Runs a command with further environment.
+    pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        let output = command.output().expect("the binary runs");
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// A command in its home, to be run otherwise.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.setup.binary());
+        command.args(arguments).stdin(Stdio::null());
+        self.environment(&mut command);
+        command
+    }
+
+    fn environment(&self, command: &mut Command) {
+        let keep = ["PATH", "EAI_NATS_SERVER", "TMPDIR", "RUST_BACKTRACE"];
+        let kept: Vec<_> = keep
+            .iter()
+            .filter_map(|name| Some((name, std::env::var_os(name)?)))
+            .collect();
+        command.env_clear().envs(kept).env("HOME", self.home.path());
+        command
+            .env("EAI_DATA_DIR", self.data())
+            .env("DOCKER_HOST", self.path("no-docker.sock"));
+    }
+
+    /// Ends it as a service manager does; the exit code.
+    pub fn stop(&mut self) -> i32 {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Sends a signal to the platform.
+    pub fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("it was started");
+        let pid = Pid::from_child(child);
+        // It may have ended by itself, which the wait that follows tells.
+        kill_process(pid, signal).ok();
+    }
+
+    /// Waits for its end; the exit code, or minus the signal.
+    pub fn wait(&mut self) -> i32 {
+        let mut child = self.child.take().expect("it was started");
+        let status = until("the platform to end", || {
+            child
+                .try_wait()
+                .expect("a child can be waited for")
+                .ok_or_else(|| self.log())
+        });
+        status
+            .code()
+            .unwrap_or_else(|| -status.signal().unwrap_or(0))
+    }
+
+    /// Kills it with no chance to say anything; its NATS server stays.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// The process id of its NATS server.
+    pub fn nats_pid(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.data().join("nats/nats.pid")).ok()?;
+        let pid = Pid::from_raw(text.trim().parse().ok()?)?;
+        let line = fs::read(format!("/proc/{pid}/cmdline", pid = pid.as_raw_nonzero())).ok()?;
+        let ours = String::from_utf8_lossy(&line).contains(self.data().to_str()?);
+        (ours && test_kill_process(pid).is_ok()).then_some(pid)
+    }
+
+    /// Sends a signal to its NATS server, if there is one.
+    pub fn signal_nats(&self, signal: Signal) {
+        if let Some(pid) = self.nats_pid() {
+            // It may end in between.
+            kill_process(pid, signal).ok();
+        }
+    }
+
+    /// Kills its NATS server, and waits until it is gone.
+    pub fn kill_nats(&self) {
+        let pid = self.nats_pid();
+        self.signal_nats(Signal::KILL);
+        if let Some(pid) = pid {
+            until("nats-server to be gone", || match self.nats_pid() {
+                Some(found) if found == pid => Err("still there"),
+                _ => Ok(()),
+            });
+        }
+    }
+
+    /// Where it keeps its data, without links.
+    pub fn data(&self) -> PathBuf {
+        let home = fs::canonicalize(self.home.path()).expect("a home");
+        home.join("data")
+    }
+
+    /// Where the command line keeps its profile.
+    pub fn config(&self) -> PathBuf {
+        self.path(".eai")
+    }
+
+    /// Something in its home.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        let mut text = String::new();
+        if let Ok(mut file) = File::open(self.path(name)) {
+            // Log lines are for messages only.
+            drop(file.read_to_string(&mut text));
+        }
+        text
+    }
+
+    /// Its log lines.
+    pub fn log(&self) -> String {
+        self.read("stderr")
+    }
+
+    /// Where its API is.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listen)
+    }
+
+    /// A fresh access token.
+    pub fn token(&self) -> String {
+        self.cli(["login", "token"]).ok()
+    }
+
+    /// The folder that holds everything of it.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Either may be gone already; both are ours.
+            drop(child.kill());
+            drop(child.wait());
+        }
+        if let Some(pid) = self.nats_pid() {
+            kill_process(pid, Signal::KILL).ok();
+        }
+        if std::thread::panicking() {
+            eprint_log(&self.log());
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a failed test shows what the platform said"
+)]
+fn eprint_log(log: &str) {
+    let last: Vec<_> = log.lines().rev().take(40).collect();
+    for line in last.iter().rev() {
+        eprintln!("platform: {line}");
+    }
+}
