@@ -244,7 +244,8 @@ impl Log {
             dataschema: schema_urn(&event_type).into(),
             r#type: event_type.into(),
             subject: address.to_string().into(),
-            time: context.time,
+            // Finer than this, clocks and readers are no better for it.
+            time: context.time.truncate_to_millisecond(),
             datacontenttype: "application/json".into(),
             account: address.account().as_str().into(),
             actor: context.actor.to_string().into(),
