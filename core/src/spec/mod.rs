@@ -11,6 +11,7 @@
 mod canonical;
 mod environment;
 mod error;
+mod explain;
 mod file;
 mod list;
 mod mount;
@@ -252,12 +253,10 @@ maxRunTime: 3600
             "aaaaaaa, ".repeat(200)
         );
         assert!(Spec::parse(long.as_bytes()).is_ok());
-        let long = format!(
-            "environmentVars: [{}]",
-            (0..9)
-                .map(|n| format!("A{n}={}, ", "x".repeat(4000)))
-                .collect::<String>()
-        );
+        let variables: Vec<_> = (0..9)
+            .map(|index| format!("A{index}={}", "x".repeat(4000)))
+            .collect();
+        let long = format!("environmentVars: [{}]", variables.join(", "));
         let error = Spec::parse(long.as_bytes()).unwrap_err();
         assert!(error.to_string().contains("too large"), "{error}");
     }

@@ -190,8 +190,11 @@ impl Mounts {
         }
         mounts.sort_by(|left, right| left.target.cmp(&right.target));
         for (index, inner) in mounts.iter().enumerate() {
-            let earlier = mounts.iter().take(index);
-            for outer in earlier.filter(|outer| inner.target.is_within(outer.target.as_str())) {
+            let outer = mounts
+                .iter()
+                .take(index)
+                .find(|outer| inner.target.is_within(outer.target.as_str()));
+            if let Some(outer) = outer {
                 return Err(BadValue(format!(
                     "the mounts at `{}` and `{}` overlap: give each a path of its own",
                     outer.target, inner.target

@@ -32,7 +32,7 @@ macro_rules! texts {
         impl TryFrom<String> for $type {
             type Error = BadValue;
             fn try_from(text: String) -> Result<Self, BadValue> {
-                $check(text).map(Self)
+                $check(&text).map(|text| Self(text.into()))
             }
         }
         impl FromStr for $type {
@@ -95,7 +95,7 @@ impl AbsolutePath {
     }
 }
 
-fn image(text: String) -> Result<String, BadValue> {
+fn image(text: &str) -> Result<&str, BadValue> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
     let starts = text.starts_with(|first: char| first.is_ascii_alphanumeric());
     if starts && text.len() <= MAX_LENGTH && text.bytes().all(allowed) {
@@ -103,43 +103,43 @@ fn image(text: String) -> Result<String, BadValue> {
     }
     Err(BadValue(format!(
         "`{}` is not an image: write it as a registry names it, such as python:3.10",
-        shown(&text)
+        shown(text)
     )))
 }
 
-fn argument(text: String) -> Result<String, BadValue> {
+fn argument(text: &str) -> Result<&str, BadValue> {
     if text.contains('\0') {
         return Err(BadValue(format!(
             "the argument `{}` has a NUL character, which no program can be given: remove it",
-            shown(&text)
+            shown(text)
         )));
     }
     if text.len() > MAX_ARGUMENT {
         return Err(BadValue(format!(
             "the argument `{}` is too long ({} bytes of {MAX_ARGUMENT}): put it into a file of the runtime",
-            shown(&text),
+            shown(text),
             text.len()
         )));
     }
     Ok(text)
 }
 
-fn absolute(text: String) -> Result<String, BadValue> {
+fn absolute(text: &str) -> Result<&str, BadValue> {
     // `/data/` is `/data` to everyone: only a form that could mean another place is refused.
     let path = match text.strip_suffix('/') {
         Some(path) if !path.is_empty() && !path.ends_with('/') => path,
-        _ => &text,
+        _ => text,
     };
     let normal = path
         .strip_prefix('/')
         .is_some_and(|rest| rest.is_empty() || is_normal(rest));
     if normal && path.len() <= MAX_LENGTH {
-        return Ok(path.to_owned());
+        return Ok(path);
     }
     Err(BadValue(format!(
         "`{}` is not an absolute path: start it with /, without `.`, `..`, `//` and control characters, \
          in at most {MAX_LENGTH} bytes",
-        shown(&text)
+        shown(text)
     )))
 }
 
@@ -152,14 +152,14 @@ pub(super) fn is_normal(path: &str) -> bool {
     })
 }
 
-fn url_path(text: String) -> Result<String, BadValue> {
+fn url_path(text: &str) -> Result<&str, BadValue> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     if text.starts_with('/') && text.len() <= MAX_LENGTH && text.bytes().all(allowed) {
         return Ok(text);
     }
     Err(BadValue(format!(
         "`{}` is not a path to ask for: start it with /, and percent-encode spaces and what isn't ASCII",
-        shown(&text)
+        shown(text)
     )))
 }
 
