@@ -31,6 +31,16 @@ pub struct Outcome {
     pub repeated: bool,
 }
 
+/// What is known of a command before it is tried.
+enum Earlier {
+    /// It was not stored.
+    No,
+    /// Some of its aggregates have it, and one that it makes does not.
+    InPart,
+    /// It was stored, and this came of it.
+    Yes(Outcome),
+}
+
 /// One try's messages, and which history each belongs to.
 struct Draft {
     messages: Vec<Message>,
@@ -85,8 +95,15 @@ impl Log {
                 }
                 Err(error) => return Err(error),
             };
-            if let Some(outcome) = self.earlier(context, parts, &known)? {
-                return Ok(outcome);
+            match self.earlier(context, parts, &known)? {
+                Earlier::No => {}
+                Earlier::Yes(outcome) => return Ok(outcome),
+                // A command is stored whole: the rest was not read yet, or this is another command.
+                Earlier::InPart if histories.is_none() => {
+                    histories = Some(known);
+                    continue;
+                }
+                Earlier::InPart => return Err(Error::CommandIdReused(context.id)),
             }
             blind = if moved { 0 } else { blind + 1 };
             if blind > MOST_BLIND_CONFLICTS && doubt.is_none() {
@@ -161,32 +178,40 @@ impl Log {
         Ok(moved.into_iter().any(|moved| moved))
     }
 
-    /// The first result of a command that was stored before.
+    /// Whether the command was stored before, by what is known of its aggregates.
     fn earlier(
         &self,
         context: &Context,
         parts: &[Box<dyn AnyPart>],
         histories: &[SharedHistory],
-    ) -> Result<Option<Outcome>, Error> {
+    ) -> Result<Earlier, Error> {
         #[cfg(feature = "sabotage")]
         if self.sabotaged(super::Sabotage::NoReadback) {
-            return Ok(None);
+            return Ok(Earlier::No);
         }
-        let mut found: Option<(u64, usize)> = None;
+        let (mut last, mut events, mut missing) = (0, 0, false);
         for (part, history) in parts.iter().zip(histories) {
-            if let Some((sequence, event)) = history.lock().commands.get(&context.id) {
-                if part.effect() != event.as_ref() {
+            match history.lock().commands.get(&context.id) {
+                Some((_, event)) if part.effect() != event.as_ref() => {
                     return Err(Error::CommandIdReused(context.id));
                 }
-                let (last, events) = found.unwrap_or((0, 0));
-                found = Some((last.max(*sequence), events + 1));
+                Some((sequence, _)) => {
+                    last = last.max(*sequence);
+                    events += 1;
+                }
+                // What makes something always has an event; another part may have had nothing to do.
+                None => missing |= part.is_fresh(),
             }
         }
-        Ok(found.map(|(sequence, events)| Outcome {
-            sequence,
-            events,
-            repeated: true,
-        }))
+        Ok(match (events, missing) {
+            (0, _) => Earlier::No,
+            (_, true) => Earlier::InPart,
+            (events, false) => Earlier::Yes(Outcome {
+                sequence: last,
+                events,
+                repeated: true,
+            }),
+        })
     }
 
     /// Decides every part and writes the documents.

@@ -42,12 +42,18 @@ pub async fn connect(
     name: &str,
     inbox_prefix: &str,
 ) -> Result<Connection, ConnectError> {
-    let (sender, up) = watch::channel(true);
-    let client = ConnectOptions::with_credentials(credentials)
+    let options = ConnectOptions::with_credentials(credentials)
         .map_err(ConnectError::Credentials)?
         .name(name)
         .custom_inbox_prefix(inbox_prefix)
-        .request_timeout(Some(REQUEST_TIMEOUT))
+        .request_timeout(Some(REQUEST_TIMEOUT));
+    connect_with(options, url).await
+}
+
+/// Connects as `options` say, and reconnects for ever.
+pub async fn connect_with(options: ConnectOptions, url: &str) -> Result<Connection, ConnectError> {
+    let (sender, up) = watch::channel(true);
+    let client = options
         .reconnect_delay_callback(|attempt| {
             let doublings = u32::try_from(attempt.min(6)).unwrap_or(6);
             Duration::from_millis(4 << doublings)
