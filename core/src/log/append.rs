@@ -6,8 +6,6 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::time::Instant;
-
 use super::history::SharedHistory;
 use super::publish::{Message, Published, publish};
 use super::{Error, Log};
@@ -45,6 +43,22 @@ enum Earlier {
 struct Draft {
     messages: Vec<Message>,
     owners: Vec<usize>,
+    /// Where each history ended.
+    ends: Vec<u64>,
+}
+
+/// How far a command got; it outlives the command's deadline.
+#[derive(Default)]
+struct Progress {
+    tries: u32,
+    /// The aggregates' histories, and where each ended when the last try was decided.
+    known: Option<(Vec<SharedHistory>, Vec<u64>)>,
+    /// A publish went out unanswered: the command could still be stored.
+    doubt: Option<String>,
+    /// Why the log could not be read, as of now.
+    trouble: Option<String>,
+    /// Conflicts with nothing new to see.
+    blind: u32,
 }
 
 impl Log {
@@ -54,110 +68,121 @@ impl Log {
         context: &Context,
         parts: &[Box<dyn AnyPart>],
     ) -> Result<Outcome, Error> {
-        let until = Instant::now() + self.inner.settings.deadline;
-        let unknown = |reason: String| Error::Unknown {
-            command: context.id,
-            reason,
-        };
-        // Once a publish went out unanswered, no other error may hide that it could still be stored.
-        let mut doubt: Option<String> = None;
-        let mut histories: Option<Vec<SharedHistory>> = None;
-        let mut blind = 0;
-        for attempt in 0_u32.. {
-            if Instant::now() >= until {
-                return Err(match doubt {
-                    Some(reason) => unknown(reason),
-                    None => Error::Contended {
-                        aggregate: part_names(parts),
-                    },
-                });
+        let mut progress = Progress::default();
+        let tries = self.tries(context, parts, &mut progress);
+        match tokio::time::timeout(self.inner.settings.deadline, tries).await {
+            Ok(result) => result,
+            Err(_) => Err(progress.too_late(context, parts)),
+        }
+    }
+
+    async fn tries(
+        &self,
+        context: &Context,
+        parts: &[Box<dyn AnyPart>],
+        progress: &mut Progress,
+    ) -> Result<Outcome, Error> {
+        let connection = &self.inner.connection;
+        loop {
+            if progress.tries > 1 {
+                pause(progress.tries).await;
             }
-            if tokio::time::timeout_at(until, self.inner.connection.until_up())
-                .await
-                .is_err()
-            {
-                let reason = "the connection to the log is down".to_owned();
-                return Err(doubt.map_or(Error::Unavailable(reason), unknown));
+            progress.tries += 1;
+            if !connection.is_up() {
+                progress.trouble = Some("the connection to the log is down".into());
+                connection.until_up().await;
             }
-            let read = match &histories {
-                None => self.histories(parts).await.map(|loaded| (loaded, true)),
-                Some(known) => self
-                    .catch_up_all(parts, known)
-                    .await
-                    .map(|moved| (known.clone(), moved)),
-            };
-            let (known, moved) = match read {
-                Ok(read) => read,
+            let first = progress.known.is_none();
+            let known = match self.known(parts, progress).await {
+                Ok(known) => known,
                 Err(Error::Unavailable(reason)) => {
-                    doubt = doubt.or((attempt > 0).then_some(reason));
-                    pause(attempt).await;
+                    progress.trouble = Some(reason);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
+            progress.trouble = None;
             match self.earlier(context, parts, &known)? {
                 Earlier::No => {}
                 Earlier::Yes(outcome) => return Ok(outcome),
                 // A command is stored whole: the rest was not read yet, or this is another command.
-                Earlier::InPart if histories.is_none() => {
-                    histories = Some(known);
+                Earlier::InPart if first => {
+                    progress.known = Some((known, Vec::new()));
                     continue;
                 }
                 Earlier::InPart => return Err(Error::CommandIdReused(context.id)),
             }
-            blind = if moved { 0 } else { blind + 1 };
-            if blind > MOST_BLIND_CONFLICTS && doubt.is_none() {
+            if progress.blind > MOST_BLIND_CONFLICTS && progress.doubt.is_none() {
                 return Err(Error::Damaged(format!(
                     "the newest event of {} is in the log's index but cannot be read",
                     part_names(parts)
                 )));
             }
             let draft = self.draft(context, parts, &known)?;
-            histories = Some(known.clone());
             if draft.messages.is_empty() {
-                let sequence = known
-                    .iter()
-                    .map(|history| history.lock().last_sequence)
-                    .max();
                 return Ok(Outcome {
-                    sequence: sequence.unwrap_or(0),
+                    sequence: draft.ends.into_iter().max().unwrap_or(0),
                     events: 0,
                     repeated: false,
                 });
             }
-            self.inner
-                .reserve
-                .admit(&self.inner.connection, context.urgency)
-                .await?;
-            match publish(&self.inner.connection, &draft.messages).await {
+            progress.known = Some((known.clone(), draft.ends.clone()));
+            // A command that is in doubt was admitted before.
+            if progress.doubt.is_none() {
+                self.inner
+                    .reserve
+                    .admit(connection, context.urgency)
+                    .await?;
+            }
+            let doubt = progress.doubt.clone();
+            progress.doubt = Some("no answer to what was sent".into());
+            match publish(connection, &draft.messages).await {
                 Published::Stored(last) => {
                     self.stored(&draft, &known, last)?;
-                    let events = draft.messages.len();
                     return Ok(Outcome {
                         sequence: last,
-                        events,
+                        events: draft.messages.len(),
                         repeated: false,
                     });
                 }
                 Published::Full if doubt.is_none() => return Err(Error::Full),
-                Published::Full => doubt = Some("the log has no room".into()),
+                Published::Full => {}
                 Published::Conflict(reason) => {
                     tracing::debug!(command = %context.id, reason, "append.conflict");
                     self.believe(&reason)?;
+                    progress.doubt = doubt;
                 }
                 Published::Unknown(reason) => {
                     tracing::warn!(command = %context.id, reason, "append.unknown");
                     self.believe(&reason)?;
-                    doubt = Some(reason);
+                    progress.doubt = Some(reason);
                 }
             }
-            if attempt > 0 {
-                pause(attempt).await;
-            }
         }
-        Err(Error::Contended {
-            aggregate: part_names(parts),
-        })
+    }
+
+    /// The aggregates' histories: at first what is cached, after a try what the leader has.
+    async fn known(
+        &self,
+        parts: &[Box<dyn AnyPart>],
+        progress: &mut Progress,
+    ) -> Result<Vec<SharedHistory>, Error> {
+        let Some((known, ends)) = &progress.known else {
+            return self.histories(parts).await;
+        };
+        self.catch_up_all(parts, known).await?;
+        let moved = known
+            .iter()
+            .zip(ends)
+            .any(|(history, end)| history.lock().last_sequence != *end);
+        if moved {
+            // What was sent before expects an end that is no more, so it can never be stored.
+            progress.doubt = None;
+            progress.blind = 0;
+        } else {
+            progress.blind += 1;
+        }
+        Ok(known.clone())
     }
 
     async fn histories(&self, parts: &[Box<dyn AnyPart>]) -> Result<Vec<SharedHistory>, Error> {
@@ -169,13 +194,12 @@ impl Log {
         &self,
         parts: &[Box<dyn AnyPart>],
         histories: &[SharedHistory],
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let reads = parts
             .iter()
             .zip(histories)
             .map(|(part, history)| self.catch_up(part.as_ref(), history));
-        let moved = futures::future::try_join_all(reads).await?;
-        Ok(moved.into_iter().any(|moved| moved))
+        futures::future::try_join_all(reads).await.map(drop)
     }
 
     /// Whether the command was stored before, by what is known of its aggregates.
@@ -224,9 +248,11 @@ impl Log {
         let mut draft = Draft {
             messages: Vec::new(),
             owners: Vec::new(),
+            ends: Vec::with_capacity(parts.len()),
         };
         for (owner, (part, history)) in parts.iter().zip(histories).enumerate() {
             let history = history.lock();
+            draft.ends.push(history.last_sequence);
             let mut prevhash = history.last_digest;
             let mut expected = Some((part.address().filter(), history.last_sequence));
             #[cfg(feature = "sabotage")]
@@ -334,6 +360,24 @@ impl Log {
         }
         let _: &str = reason;
         Ok(())
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// What is known when the time is over.
+    fn too_late(self, context: &Context, parts: &[Box<dyn AnyPart>]) -> Error {
+        match (self.doubt, self.trouble) {
+            (Some(reason), _) => Error::Unknown {
+                command: context.id,
+                reason,
+            },
+            (None, Some(reason)) => Error::Unavailable(reason),
+            (None, None) => Error::Contended {
+                aggregate: part_names(parts),
+            },
+        }
     }
 }
 
