@@ -126,7 +126,7 @@ impl Connection {
         let mut link = self.link.clone();
         if link.wait_for(|link| link.breaks != breaks).await.is_err() {
             // The client is gone, and says so itself where it is asked.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
