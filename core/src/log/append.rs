@@ -3,15 +3,16 @@
 //! A publish without an answer may still land later. It never harms, because it carries its expectation:
 //! either it lands and the read-back finds it, or something else landed first and it cannot land any more.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use rand::RngExt;
 use super::history::SharedHistory;
 use super::publish::{Message, Published, publish};
 use super::{Error, Log};
 use crate::command::{AnyPart, Context, Decided};
 use crate::digest::Digest;
 use crate::envelope::{Envelope, MAX_BYTES, schema_urn};
+use rand::RngExt;
 
 /// The longest pause between two tries of a command that others keep overtaking.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -54,9 +55,9 @@ struct Progress {
     /// The aggregates' histories, and where each ended when the last try was decided.
     known: Option<(Vec<SharedHistory>, Vec<u64>)>,
     /// A publish went out unanswered: the command could still be stored.
-    doubt: Option<String>,
-    /// Why the log could not be read, as of now.
-    trouble: Option<String>,
+    doubt: Option<Cow<'static, str>>,
+    /// Why the log cannot be read, as of now.
+    trouble: Option<Cow<'static, str>>,
     /// Conflicts with nothing new to see.
     blind: u32,
 }
@@ -92,11 +93,12 @@ impl Log {
                 progress.trouble = Some("the connection to the log is down".into());
                 connection.until_up().await;
             }
+            progress.trouble = Some("the log did not answer a read".into());
             let first = progress.known.is_none();
             let known = match self.known(parts, progress).await {
                 Ok(known) => known,
                 Err(Error::Unavailable(reason)) => {
-                    progress.trouble = Some(reason);
+                    progress.trouble = Some(reason.into());
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -155,7 +157,7 @@ impl Log {
                 Published::Unknown(reason) => {
                     tracing::warn!(command = %context.id, reason, "append.unknown");
                     self.believe(&reason)?;
-                    progress.doubt = Some(reason);
+                    progress.doubt = Some(reason.into());
                 }
             }
         }
@@ -371,9 +373,9 @@ impl Progress {
         match (self.doubt, self.trouble) {
             (Some(reason), _) => Error::Unknown {
                 command: context.id,
-                reason,
+                reason: reason.into_owned(),
             },
-            (None, Some(reason)) => Error::Unavailable(reason),
+            (None, Some(reason)) => Error::Unavailable(reason.into_owned()),
             (None, None) => Error::Contended {
                 aggregate: part_names(parts),
             },
