@@ -3,6 +3,11 @@
 //! Each test has a server of its own on a free loopback port, and ends it. They wait on conditions, never for a time.
 #![cfg(feature = "log")]
 
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "clocks and ids come from outside, and a test is outside"
+)]
 mod log {
     mod append;
     mod commands;

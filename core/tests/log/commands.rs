@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::server::{LONG, Server, open};
 use super::support::{
-    CREATED, account, context, context_of, created, events_of, execute, new_service, on, service_of,
-    toggle, verified,
+    CREATED, account, context, context_of, created, events_of, execute, new_service, on,
+    service_of, toggle, verified,
 };
 
 #[tokio::test]
@@ -21,16 +21,25 @@ async fn a_retry_gets_the_first_result() {
     let id = created(&log, "web").await;
     let service = service_of(id);
     let stop = context();
-    let first = log.execute(&stop, &on(service, Command::Stop)).await.unwrap();
+    let first = log
+        .execute(&stop, &on(service, Command::Stop))
+        .await
+        .unwrap();
     assert_eq!((first.events, first.repeated), (1, false));
     // Others come in between, so that a stop would have something to do again.
     toggle_from_off(&log, service).await;
     let last = log.last_sequence().await.unwrap();
     // The second has a cache of its own, and has seen nothing yet.
     for log in [&log, &open(server.connect().await, LONG).await] {
-        let again = log.execute(&stop, &on(service, Command::Stop)).await.unwrap();
+        let again = log
+            .execute(&stop, &on(service, Command::Stop))
+            .await
+            .unwrap();
         assert!(again.repeated);
-        assert_eq!((again.sequence, again.events), (first.sequence, first.events));
+        assert_eq!(
+            (again.sequence, again.events),
+            (first.sequence, first.events)
+        );
         let made = log
             .execute(&context_of(id), &new_service(id, "web"))
             .await
@@ -59,7 +68,10 @@ async fn retries_at_the_same_time_make_one_event() {
     });
     for result in futures::future::join_all(commands).await {
         let outcome = result.unwrap();
-        assert_eq!((outcome.sequence, outcome.events), (CREATED as u64, CREATED));
+        assert_eq!(
+            (outcome.sequence, outcome.events),
+            (CREATED as u64, CREATED)
+        );
     }
     assert_eq!(verified(&first).await.len(), CREATED);
 }
@@ -70,7 +82,9 @@ async fn another_command_under_the_same_id_is_refused() {
     let log = server.log().await;
     let service = service_of(created(&log, "web").await);
     let context = context();
-    log.execute(&context, &on(service, Command::Stop)).await.unwrap();
+    log.execute(&context, &on(service, Command::Stop))
+        .await
+        .unwrap();
     let last = log.last_sequence().await.unwrap();
     for log in [&log, &open(server.connect().await, LONG).await] {
         for other in [Command::Start, Command::Deactivate] {
@@ -113,14 +127,21 @@ async fn an_event_has_at_most_64_kib() {
     log.execute(&context, &parts).await.unwrap();
     let events = verified(&log).await;
     let largest = events.iter().map(|event| event.payload.len()).max();
-    assert!(largest > Some(60_000) && largest <= Some(65_536), "{largest:?}");
+    assert!(
+        largest > Some(60_000) && largest <= Some(65_536),
+        "{largest:?}"
+    );
     let (context, parts) = make(1000);
     let result = log.execute(&context, &parts).await;
     let Err(Error::TooLarge { bytes, most }) = result else {
         panic!("{result:?}");
     };
     assert!(bytes > most && most == 65_536, "{bytes} of {most}");
-    assert_eq!(verified(&log).await.len(), events.len(), "not even the name");
+    assert_eq!(
+        verified(&log).await.len(),
+        events.len(),
+        "not even the name"
+    );
 }
 
 #[tokio::test]

@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use eai_core::command::Context;
-use eai_core::log::{Error, Log, Outcome, set_up};
+use eai_core::log::{Error, Log, Outcome, Position, set_up};
 use eai_core::service::Command;
+use eai_core::subject::account_filter;
 use futures::future::join_all;
 
 use super::relay::{Flow, Relay};
 use super::server::{LONG, MAX_BYTES, SHORT, Server, open};
 use super::support::{
-    CREATED, Parts, add_member, context, created, events_of, execute, new_service, on, role_of,
-    service_of, verified, within,
+    CREATED, Parts, account, add_member, context, created, events_of, execute, new_service, on,
+    role_of, service_of, verified, within,
 };
 
 #[tokio::test]
@@ -22,14 +23,11 @@ async fn what_was_stored_without_an_answer_is_found() {
     let through = server.connect_through(relay.port(), SHORT).await;
     let through = open(through, LONG).await;
     let service = service_of(created(&through, "web").await);
-    for (context, parts, count) in [
-        (context(), on(service, Command::Stop), 1),
-        {
-            let context = context();
-            let parts = new_service(context.id, "api");
-            (context, parts, CREATED)
-        },
-    ] {
+    for (context, parts, count) in [(context(), on(service, Command::Stop), 1), {
+        let context = context();
+        let parts = new_service(context.id, "api");
+        (context, parts, CREATED)
+    }] {
         let before = direct.last_sequence().await.unwrap();
         relay.set(Flow::LoseAnswers);
         let repair = async {
@@ -45,11 +43,10 @@ async fn what_was_stored_without_an_answer_is_found() {
     }
 }
 
+/// Waits for an event behind a sequence that the log may not have reached yet.
 async fn stored_after(log: &Log, before: u64) {
-    let mut subscription = log.subscribe(
-        eai_core::subject::ALL_EVENTS,
-        eai_core::log::Position::Sequence(before + 1),
-    );
+    let filter = account_filter(&account(), None, None, None);
+    let mut subscription = log.subscribe(filter, Position::Sequence(before + 1));
     within("an event", subscription.next()).await.unwrap();
 }
 
@@ -69,7 +66,11 @@ async fn an_unknown_outcome_is_said_in_time_and_settled_by_the_retry() {
         matches!(&result, Err(Error::Unknown { command, .. }) if *command == context.id),
         "{result:?}"
     );
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
     server.resume();
     let outcome = settled(&hasty, &context, &parts).await;
     assert_eq!(outcome.events, 1);
@@ -199,6 +200,9 @@ async fn commands_survive_the_servers_death() {
     let mut sequences = sequences.concat();
     sequences.sort_unstable();
     let expected: Vec<_> = (CREATED as u64 + 1..).take(sequences.len()).collect();
-    assert_eq!(sequences, expected, "each acknowledged command has its own event");
+    assert_eq!(
+        sequences, expected,
+        "each acknowledged command has its own event"
+    );
     assert_eq!(verified(&log).await.len(), CREATED + expected.len());
 }

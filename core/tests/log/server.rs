@@ -20,7 +20,7 @@ pub(crate) const MAX_BYTES: u64 = 256 << 20;
 /// How long a request may take where a test waits for its failure.
 pub(crate) const SHORT: Duration = Duration::from_millis(250);
 /// Longer than anything takes.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// A running nats-server. Dropping it kills it.
 pub(crate) struct Server {

@@ -23,9 +23,16 @@ async fn it_may_be_repeated_and_the_log_may_grow() {
         set_up(&connection, bytes).await.unwrap();
         let again = server.log_of(bytes).await;
         assert_eq!(again.usage().1, bytes);
-        assert_eq!(again.last_sequence().await.unwrap(), last, "nothing is lost");
+        assert_eq!(
+            again.last_sequence().await.unwrap(),
+            last,
+            "nothing is lost"
+        );
     }
 }
+
+/// Makes a stream differ in a field.
+type Change = fn(&mut Config);
 
 #[tokio::test]
 async fn a_stream_that_differs_is_refused_by_field() {
@@ -35,7 +42,6 @@ async fn a_stream_that_differs_is_refused_by_field() {
     let context = jetstream::new(server.client().await);
     let good = context.get_stream(STREAM).await.unwrap();
     let good = good.cached_info().config.clone();
-    type Change = fn(&mut Config);
     let changes: [(&str, Change); 5] = [
         ("max_age", |config| config.max_age = Duration::from_hours(1)),
         ("republish", |config| config.republish = None),

@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// How long anything may take on a slow, busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How many events `service new` makes.
 pub(crate) const CREATED: usize = 6;
 
@@ -40,10 +40,10 @@ pub(crate) fn until<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, 
 
 /// Awaits something that must end.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
-    }
+    let Ok(value) = tokio::time::timeout(PATIENCE, future).await else {
+        panic!("waited {PATIENCE:?} for {what}");
+    };
+    value
 }
 
 pub(crate) fn account() -> AccountName {
