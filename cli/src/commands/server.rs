@@ -40,7 +40,8 @@ pub(super) async fn offline(
             ..
         }) => {
             crate::server::rebuild_offline(&dir)?;
-            let text = "the views are set aside; the next start of `eai server` folds them from the log";
+            let text =
+                "the views are set aside; the next start of `eai server` folds them from the log";
             printer.line(text)?;
             Ok(ExitStatus::Success)
         }

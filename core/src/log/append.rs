@@ -45,46 +45,32 @@ impl Log {
         parts: &[Box<dyn AnyPart>],
     ) -> Result<Outcome, Error> {
         let until = Instant::now() + self.inner.settings.deadline;
-        let unknown = |reason: String| Error::Unknown {
-            command: context.id,
-            reason,
-        };
         // Once a publish went out unanswered, no other error may hide that it could still be stored.
         let mut doubt: Option<String> = None;
+        let mut unread: Option<String> = None;
         let mut histories: Option<Vec<SharedHistory>> = None;
         let mut blind = 0;
         for attempt in 0_u32.. {
-            if Instant::now() >= until {
-                return Err(match doubt {
-                    Some(reason) => unknown(reason),
-                    None => Error::Contended {
-                        aggregate: part_names(parts),
-                    },
-                });
-            }
-            if tokio::time::timeout_at(until, self.inner.connection.until_up())
-                .await
-                .is_err()
-            {
-                let reason = "the connection to the log is down".to_owned();
-                return Err(doubt.map_or(Error::Unavailable(reason), unknown));
+            let up = tokio::time::timeout_at(until, self.inner.connection.until_up()).await;
+            if up.is_err() || Instant::now() >= until {
+                return Err(late(context, parts, doubt, unread));
             }
             let read = match &histories {
                 None => self.histories(parts).await.map(|loaded| (loaded, true)),
-                Some(known) => self
-                    .catch_up_all(parts, known)
-                    .await
-                    .map(|moved| (known.clone(), moved)),
+                Some(known) => {
+                    self.catch_up_all(parts, known).await.map(|moved| (known.clone(), moved))
+                }
             };
             let (known, moved) = match read {
                 Ok(read) => read,
                 Err(Error::Unavailable(reason)) => {
-                    doubt = doubt.or((attempt > 0).then_some(reason));
+                    unread = Some(reason);
                     pause(attempt).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
+            unread = None;
             if let Some(outcome) = self.earlier(context, parts, &known)? {
                 return Ok(outcome);
             }
@@ -95,52 +81,45 @@ impl Log {
                     part_names(parts)
                 )));
             }
+            // A refusal here is the truth even after a publish without an answer: what makes `decide`
+            // refuse now has moved an aggregate on, so the old expectation cannot hold any more.
             let draft = self.draft(context, parts, &known)?;
             histories = Some(known.clone());
             if draft.messages.is_empty() {
-                let sequence = known
-                    .iter()
-                    .map(|history| history.lock().last_sequence)
-                    .max();
+                let sequence = known.iter().map(|history| history.lock().last_sequence).max();
                 return Ok(Outcome {
                     sequence: sequence.unwrap_or(0),
                     events: 0,
                     repeated: false,
                 });
             }
-            self.inner
-                .reserve
-                .admit(&self.inner.connection, context.urgency)
-                .await?;
-            match publish(&self.inner.connection, &draft.messages).await {
+            if doubt.is_none() {
+                self.inner.reserve.admit(&self.inner.connection, context.urgency).await?;
+            }
+            let reason = match publish(&self.inner.connection, &draft.messages).await {
                 Published::Stored(last) => {
                     self.stored(&draft, &known, last)?;
                     let events = draft.messages.len();
-                    return Ok(Outcome {
-                        sequence: last,
-                        events,
-                        repeated: false,
-                    });
+                    return Ok(Outcome { sequence: last, events, repeated: false });
                 }
                 Published::Full if doubt.is_none() => return Err(Error::Full),
-                Published::Full => doubt = Some("the log has no room".into()),
-                Published::Conflict(reason) => {
-                    tracing::debug!(command = %context.id, reason, "append.conflict");
-                    self.believe(&reason)?;
-                }
+                Published::Full => "the log has no room".to_owned(),
+                Published::Conflict(reason) => reason,
                 Published::Unknown(reason) => {
-                    tracing::warn!(command = %context.id, reason, "append.unknown");
-                    self.believe(&reason)?;
-                    doubt = Some(reason);
+                    doubt = Some(reason.clone());
+                    reason
                 }
+            };
+            tracing::debug!(command = %context.id, attempt, reason, "append.again");
+            #[cfg(feature = "sabotage")]
+            if self.sabotaged(super::Sabotage::NoReadback) {
+                return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
             }
             if attempt > 0 {
                 pause(attempt).await;
             }
         }
-        Err(Error::Contended {
-            aggregate: part_names(parts),
-        })
+        Err(late(context, parts, doubt, unread))
     }
 
     async fn histories(&self, parts: &[Box<dyn AnyPart>]) -> Result<Vec<SharedHistory>, Error> {
@@ -244,7 +223,8 @@ impl Log {
             dataschema: schema_urn(&event_type).into(),
             r#type: event_type.into(),
             subject: address.to_string().into(),
-            time: context.time,
+            // Finer than this, clocks and readers are no better for it.
+            time: context.time.truncate_to_millisecond(),
             datacontenttype: "application/json".into(),
             account: address.account().as_str().into(),
             actor: context.actor.to_string().into(),
@@ -292,23 +272,19 @@ impl Log {
         }
         Ok(())
     }
+}
 
-    /// Where a test broke the read-back, an error of a publish is taken for the truth.
-    #[cfg_attr(
-        not(feature = "sabotage"),
-        expect(
-            clippy::unused_self,
-            clippy::unnecessary_wraps,
-            reason = "a guard to break in tests"
-        )
-    )]
-    fn believe(&self, reason: &str) -> Result<(), Error> {
-        #[cfg(feature = "sabotage")]
-        if self.sabotaged(super::Sabotage::NoReadback) {
-            return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
-        }
-        let _: &str = reason;
-        Ok(())
+/// What is known of a command whose time is over.
+fn late(
+    context: &Context,
+    parts: &[Box<dyn AnyPart>],
+    doubt: Option<String>,
+    unread: Option<String>,
+) -> Error {
+    match (doubt, unread) {
+        (Some(reason), _) => Error::Unknown { command: context.id, reason },
+        (None, Some(reason)) => Error::Unavailable(reason),
+        (None, None) => Error::Contended { aggregate: part_names(parts) },
     }
 }
 
@@ -323,5 +299,6 @@ fn part_names(parts: &[Box<dyn AnyPart>]) -> String {
 /// Doubles from a millisecond, with jitter, so that those who collided do not collide again.
 async fn pause(attempt: u32) {
     let longest = Duration::from_millis(1 << attempt.min(6)).min(LONGEST_PAUSE);
-    tokio::time::sleep(longest.mul_f64(rand::rng().random_range(0.5..1.0))).await;
+    let jitter = rand::rng().random_range(0.5..1.0);
+    tokio::time::sleep(longest.mul_f64(jitter)).await;
 }

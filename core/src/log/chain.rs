@@ -34,6 +34,11 @@ impl Chain {
         Ok(envelope)
     }
 
+    /// The hash of the newest event of an aggregate, by its [`aggregate_key`].
+    pub fn head(&self, aggregate: &str) -> Option<Digest> {
+        self.heads.get(aggregate).copied()
+    }
+
     /// How many aggregates were seen.
     pub fn aggregates(&self) -> usize {
         self.heads.len()
