@@ -52,7 +52,7 @@ impl Caller {
         };
         let body: Value = response.json().await.unwrap_or_default();
         if let Some(token) = body["token"].as_str() {
-            self.token = token.to_owned();
+            token.clone_into(&mut self.token);
         }
     }
 

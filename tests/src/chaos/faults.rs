@@ -125,10 +125,13 @@ impl<'a> Driver<'a> {
 
     /// Counts what this process of the platform told before the next one begins its log anew.
     fn read_log(&mut self) {
-        let log = self.platform.log();
-        let count = |what: &str| log.matches(what).count() as u64;
-        self.seen.conflicts += count("append.conflict");
-        self.seen.unanswered += count("append.unknown");
-        self.seen.adopted += count("adopted the running nats-server");
+        for line in self.platform.log().lines() {
+            if line.contains("append.again") {
+                let lost = line.contains("wrong last sequence");
+                self.seen.conflicts += u64::from(lost);
+                self.seen.unanswered += u64::from(!lost);
+            }
+            self.seen.adopted += u64::from(line.contains("adopted the running nats-server"));
+        }
     }
 }

@@ -193,7 +193,7 @@ impl Verb {
 
 impl Recorder {
     /// Begins a history in a new file.
-    pub fn begin(path: &Path, run: Run) -> std::io::Result<Self> {
+    pub fn begin(path: &Path, run: &Run) -> std::io::Result<Self> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let began_at = since.map_or(0, |since| {
             u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -205,7 +205,7 @@ impl Recorder {
         };
         recorder.write(&Line::Run(Run {
             began: began_at,
-            ..run
+            ..run.clone()
         }))?;
         Ok(recorder)
     }

@@ -41,7 +41,7 @@ pub struct Stored {
     /// Its subject.
     pub subject: String,
     /// When the server stored it, in microseconds of Unix time.
-    pub stored: u64,
+    pub at: u64,
     /// The document, byte for byte.
     pub payload: String,
 }

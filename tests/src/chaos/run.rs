@@ -37,7 +37,7 @@ pub async fn run(options: &Options) -> std::io::Result<Record> {
         writers,
         began: 0,
     };
-    let recorder = Recorder::begin(&folder.join(record::HISTORY), made)?;
+    let recorder = Recorder::begin(&folder.join(record::HISTORY), &made)?;
     let setup = setup(options);
     let platform = blocking(move || Platform::start_with(setup)).await;
 

@@ -50,10 +50,10 @@ pub(super) async fn read(data: &Path, url: &str) -> Vec<Stored> {
             break;
         };
         let info = message.info().expect("an event's place");
-        let stored = info.published.unix_timestamp_nanos() / 1000;
+        let at = info.published.unix_timestamp_nanos() / 1000;
         log.push(Stored {
             sequence: info.stream_sequence,
-            stored: u64::try_from(stored).unwrap_or(0),
+            at: u64::try_from(at).unwrap_or(0),
             subject: message.subject.to_string(),
             payload: String::from_utf8_lossy(&message.payload).into_owned(),
         });

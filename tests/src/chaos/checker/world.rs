@@ -116,7 +116,7 @@ impl World {
         let sequence = stored.sequence;
         let Document {
             id,
-            r#type,
+            r#type: kind_of,
             subject,
             time,
             actor,
@@ -129,13 +129,10 @@ impl World {
         let name = tokens.next().unwrap_or_default();
         let [kind, aggregate] = thing;
         if subject != format!("{kind}/{aggregate}")
-            || !r#type.starts_with(&format!("eai.{kind}.{name}.v"))
+            || !kind_of.starts_with(&format!("eai.{kind}.{name}.v"))
         {
             let place = &stored.subject;
-            let text = format!(
-                "event {sequence} ({subject}, {}) is stored as {place}",
-                r#type
-            );
+            let text = format!("event {sequence} ({subject}, {kind_of}) is stored as {place}");
             self.wrong.push(text);
         }
         if !self.seen.insert(id) {
@@ -151,7 +148,7 @@ impl World {
         let decided = time.unix_timestamp_nanos() / 1000;
         self.events.push(Event {
             sequence,
-            stored: stored.stored,
+            stored: stored.at,
             decided: u64::try_from(decided).unwrap_or(0),
             thing: subject,
             name: name.to_owned(),
@@ -229,12 +226,9 @@ impl World {
             return Err("changes a service that was never made".to_owned());
         };
         let before = timeline.last().clone().unwrap_or_default();
-        let past = timeline.values.iter().rev().flatten();
+        let mut past = timeline.values.iter().rev().flatten();
         // What it was when it was put away.
-        let back = past
-            .skip_while(|status| *status == "deactivated")
-            .next()
-            .cloned();
+        let back = past.find(|status| *status != "deactivated").cloned();
         let (allowed, after) = match name {
             "started" => (before == "off", "on".to_owned()),
             "stopped" => (before == "on", "off".to_owned()),
