@@ -150,11 +150,18 @@ impl<'a> TypeParts<'a> {
     pub fn read(text: &'a str) -> Option<Self> {
         let (rest, version) = text.strip_prefix("eai.")?.rsplit_once(".v")?;
         let (kind, name) = rest.split_once('.')?;
-        let version = version.parse().ok()?;
-        (!kind.is_empty() && !name.is_empty() && !name.contains('.')).then_some(Self {
+        let word = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        // Read as it is written: no sign, no leading zero.
+        let number: u16 = version.parse().ok()?;
+        (word(kind) && word(name) && number.to_string() == version).then_some(Self {
             kind,
             name,
-            version,
+            version: number,
         })
     }
 }
@@ -194,7 +201,7 @@ impl FromStr for Actor {
             "platform" => Ok(Self::Platform),
             other => other
                 .strip_prefix("user:")
-                .unwrap_or(other)
+                .unwrap_or_default()
                 .parse()
                 .map(Self::User),
         }
@@ -220,6 +227,9 @@ mod tests {
             "x.service.created.v1",
             "eai.a.b.c.v1",
             "eai.a.b.vx",
+            "eai.a.b.v+1",
+            "eai.a.b.v01",
+            "eai.*.>.v1",
         ] {
             assert_eq!(TypeParts::read(other), None, "{other}");
         }

@@ -36,7 +36,7 @@ pub(crate) async fn fold(
                 now = Some(Checkpoint {
                     sequence: event.sequence,
                     digest,
-                })
+                });
             }
             Err(error) if error.is_final() => {
                 stopped = Some(error);

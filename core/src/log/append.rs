@@ -57,9 +57,10 @@ impl Log {
             }
             let read = match &histories {
                 None => self.histories(parts).await.map(|loaded| (loaded, true)),
-                Some(known) => {
-                    self.catch_up_all(parts, known).await.map(|moved| (known.clone(), moved))
-                }
+                Some(known) => self
+                    .catch_up_all(parts, known)
+                    .await
+                    .map(|moved| (known.clone(), moved)),
             };
             let (known, moved) = match read {
                 Ok(read) => read,
@@ -71,7 +72,10 @@ impl Log {
                 Err(error) => return Err(error),
             };
             unread = None;
-            if let Some(outcome) = self.earlier(context, parts, &known)? {
+            let stored = earlier(context, parts, &known)?;
+            #[cfg(feature = "sabotage")]
+            let stored = stored.filter(|_| !self.sabotaged(super::Sabotage::NoReadback));
+            if let Some(outcome) = stored {
                 return Ok(outcome);
             }
             blind = if moved { 0 } else { blind + 1 };
@@ -86,7 +90,10 @@ impl Log {
             let draft = self.draft(context, parts, &known)?;
             histories = Some(known.clone());
             if draft.messages.is_empty() {
-                let sequence = known.iter().map(|history| history.lock().last_sequence).max();
+                let sequence = known
+                    .iter()
+                    .map(|history| history.lock().last_sequence)
+                    .max();
                 return Ok(Outcome {
                     sequence: sequence.unwrap_or(0),
                     events: 0,
@@ -94,13 +101,20 @@ impl Log {
                 });
             }
             if doubt.is_none() {
-                self.inner.reserve.admit(&self.inner.connection, context.urgency).await?;
+                self.inner
+                    .reserve
+                    .admit(&self.inner.connection, context.urgency)
+                    .await?;
             }
             let reason = match publish(&self.inner.connection, &draft.messages).await {
                 Published::Stored(last) => {
                     self.stored(&draft, &known, last)?;
                     let events = draft.messages.len();
-                    return Ok(Outcome { sequence: last, events, repeated: false });
+                    return Ok(Outcome {
+                        sequence: last,
+                        events,
+                        repeated: false,
+                    });
                 }
                 Published::Full if doubt.is_none() => return Err(Error::Full),
                 Published::Full => "the log has no room".to_owned(),
@@ -138,38 +152,6 @@ impl Log {
             .map(|(part, history)| self.catch_up(part.as_ref(), history));
         let moved = futures::future::try_join_all(reads).await?;
         Ok(moved.into_iter().any(|moved| moved))
-    }
-
-    /// The first result of a command that was stored before.
-    #[cfg_attr(
-        not(feature = "sabotage"),
-        expect(clippy::unused_self, reason = "a guard to break in tests")
-    )]
-    fn earlier(
-        &self,
-        context: &Context,
-        parts: &[Box<dyn AnyPart>],
-        histories: &[SharedHistory],
-    ) -> Result<Option<Outcome>, Error> {
-        #[cfg(feature = "sabotage")]
-        if self.sabotaged(super::Sabotage::NoReadback) {
-            return Ok(None);
-        }
-        let mut found: Option<(u64, usize)> = None;
-        for (part, history) in parts.iter().zip(histories) {
-            if let Some((sequence, event)) = history.lock().commands.get(&context.id) {
-                if part.effect() != event.as_ref() {
-                    return Err(Error::CommandIdReused(context.id));
-                }
-                let (last, events) = found.unwrap_or((0, 0));
-                found = Some((last.max(*sequence), events + 1));
-            }
-        }
-        Ok(found.map(|(sequence, events)| Outcome {
-            sequence,
-            events,
-            repeated: true,
-        }))
     }
 
     /// Decides every part and writes the documents.
@@ -278,6 +260,29 @@ impl Log {
     }
 }
 
+/// The first result of a command that was stored before.
+fn earlier(
+    context: &Context,
+    parts: &[Box<dyn AnyPart>],
+    histories: &[SharedHistory],
+) -> Result<Option<Outcome>, Error> {
+    let mut found: Option<(u64, usize)> = None;
+    for (part, history) in parts.iter().zip(histories) {
+        if let Some((sequence, event)) = history.lock().commands.get(&context.id) {
+            if part.effect() != event.as_ref() {
+                return Err(Error::CommandIdReused(context.id));
+            }
+            let (last, events) = found.unwrap_or((0, 0));
+            found = Some((last.max(*sequence), events + 1));
+        }
+    }
+    Ok(found.map(|(sequence, events)| Outcome {
+        sequence,
+        events,
+        repeated: true,
+    }))
+}
+
 /// What is known of a command whose time is over.
 fn late(
     context: &Context,
@@ -286,9 +291,14 @@ fn late(
     unread: Option<String>,
 ) -> Error {
     match (doubt, unread) {
-        (Some(reason), _) => Error::Unknown { command: context.id, reason },
+        (Some(reason), _) => Error::Unknown {
+            command: context.id,
+            reason,
+        },
         (None, Some(reason)) => Error::Unavailable(reason),
-        (None, None) => Error::Contended { aggregate: part_names(parts) },
+        (None, None) => Error::Contended {
+            aggregate: part_names(parts),
+        },
     }
 }
 

@@ -79,6 +79,9 @@ pub fn read(event: &Recorded) -> Result<Envelope<'_>, Error> {
         .map_err(|error| damaged(error.to_string()))?;
     if (event_type.kind, event_type.name) != (parts.kind, parts.event)
         || envelope.aggregate_id() != parts.id
+        || parts
+            .account()
+            .is_ok_and(|account| account.as_str() != envelope.account)
     {
         return Err(damaged("the document belongs to another subject".into()));
     }
