@@ -1,5 +1,7 @@
 //! Doing to the processes what the schedule says, and starting again what ended.
 
+use std::fs::File;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,16 +23,19 @@ pub(super) struct Driver<'a> {
     platform: Platform,
     ground: &'a Ground,
     seen: Seen,
+    /// Takes the log lines of every process of the platform.
+    lines: File,
 }
 
 // === impl Driver ===
 
 impl<'a> Driver<'a> {
-    pub(super) fn new(platform: Platform, ground: &'a Ground) -> Self {
+    pub(super) fn new(platform: Platform, ground: &'a Ground, lines: File) -> Self {
         Self {
             platform,
             ground,
             seen: Seen::default(),
+            lines,
         }
     }
 
@@ -123,9 +128,11 @@ impl<'a> Driver<'a> {
             .expect("the history is written");
     }
 
-    /// Counts what this process of the platform told before the next one begins its log anew.
+    /// Keeps and counts what this process of the platform told before the next one begins its log anew.
     fn read_log(&mut self) {
-        for line in self.platform.log().lines() {
+        let log = self.platform.log();
+        self.lines.write_all(log.as_bytes()).expect("the log lines are kept");
+        for line in log.lines() {
             if line.contains("append.again") {
                 let lost = line.contains("wrong last sequence");
                 self.seen.conflicts += u64::from(lost);

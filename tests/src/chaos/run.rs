@@ -1,5 +1,6 @@
 //! One run: a platform, its writers, the faults, and in the end what the log and the views have.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -59,9 +60,10 @@ pub async fn run(options: &Options) -> std::io::Result<Record> {
     let written = Arc::new(AtomicBool::new(false));
     let driver = {
         let (ground, written) = (Arc::clone(&ground), Arc::clone(&written));
+        let lines = File::create(folder.join("platform.log"))?;
         let plan = schedule::plan(seed, kills, options.span());
         tokio::task::spawn_blocking(move || {
-            Driver::new(platform, &ground).drive(&plan, QUIET, &written)
+            Driver::new(platform, &ground, lines).drive(&plan, QUIET, &written)
         })
     };
     for task in tasks {
