@@ -131,7 +131,9 @@ impl<'a> Driver<'a> {
     /// Keeps and counts what this process of the platform told before the next one begins its log anew.
     fn read_log(&mut self) {
         let log = self.platform.log();
-        self.lines.write_all(log.as_bytes()).expect("the log lines are kept");
+        self.lines
+            .write_all(log.as_bytes())
+            .expect("the log lines are kept");
         for line in log.lines() {
             if line.contains("append.again") {
                 let lost = line.contains("wrong last sequence");

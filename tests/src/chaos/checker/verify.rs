@@ -181,19 +181,34 @@ impl<'a> Verifier<'a> {
 
     /// Every later answer is as definite as the first; `check` says what else is wrong with one.
     fn repeats(&mut self, story: &Story<'_>, check: impl Fn(&Call, &Outcome) -> Option<String>) {
-        let first = story.answer().map(|call| call.start);
+        let first = story.answer().map_or(Micros::MAX, |call| call.start);
         for call in &story.calls {
             if let Some(what) = check(call, &call.outcome) {
                 self.wrong(story, what);
             }
-            let again = first.is_some_and(|first| call.start > first);
-            if let (true, Outcome::Refused { code, .. }) = (again, &call.outcome) {
-                self.wrong(
-                    story,
-                    format_args!("was acknowledged, and refused ({code}) when it was sent again"),
-                );
+            let Outcome::Refused { code, .. } = &call.outcome else {
+                continue;
+            };
+            if call.start <= first {
+                continue;
+            }
+            if self.is_decided_anew(story, call) {
+                self.report.counters.late_effects += 1;
+            } else {
+                let what = format!("was acknowledged, and refused ({code}) when it was sent again");
+                self.wrong(story, what);
             }
         }
+    }
+
+    /// A change that had nothing to do left nothing to know it by: sent again, it is decided anew, and may
+    /// be refused.
+    fn is_decided_anew(&self, story: &Story<'_>, call: &Call) -> bool {
+        let Action::Change(service, Verb::Start) = story.action else {
+            return false;
+        };
+        let put_away = |status: &str| status == "deactivated";
+        self.events(story).is_empty() && self.was(*service, call, put_away)
     }
 
     /// The status in an answer is one that the service had during the call, or right after the command.
