@@ -380,5 +380,6 @@ fn part_names(parts: &[Box<dyn AnyPart>]) -> String {
 /// Doubles from a millisecond, with jitter, so that those who collided do not collide again.
 async fn pause(attempt: u32) {
     let longest = Duration::from_millis(1 << attempt.min(6)).min(LONGEST_PAUSE);
-    tokio::time::sleep(longest.mul_f64(rand::rng().random_range(0.5..1.0))).await;
+    let jitter = rand::rng().random_range(0.5..1.0);
+    tokio::time::sleep(longest.mul_f64(jitter)).await;
 }
