@@ -110,7 +110,7 @@ is_ours() {
   [[ ! -f $1/platform.json && ! -f $1/up.env ]] || return 0
   for path in "$1"/{.[!.],}*; do
     case ${path##*/} in
-      '*' | '.[!.]*' | lost+found | up.lock | lock) ;;
+      '*' | '.[!.]*' | lost+found | up.lock | up.env.new | lock) ;;
       *) return 1 ;;
     esac
   done
