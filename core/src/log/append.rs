@@ -74,7 +74,7 @@ impl Log {
             unread = None;
             let stored = earlier(context, parts, &known)?;
             #[cfg(feature = "sabotage")]
-            let stored = stored.filter(|_| !self.sabotaged(super::Sabotage::NoReadback));
+            let stored = stored.filter(|_| !self.sabotaged(context, super::Sabotage::NoReadback));
             if let Some(outcome) = stored {
                 return Ok(outcome);
             }
@@ -126,7 +126,7 @@ impl Log {
             };
             tracing::debug!(command = %context.id, attempt, reason, "append.again");
             #[cfg(feature = "sabotage")]
-            if self.sabotaged(super::Sabotage::NoReadback) {
+            if self.sabotaged(context, super::Sabotage::NoReadback) {
                 return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
             }
             if attempt > 0 {
@@ -170,7 +170,7 @@ impl Log {
             let mut prevhash = history.last_digest;
             let mut expected = Some((part.address().filter(), history.last_sequence));
             #[cfg(feature = "sabotage")]
-            if self.sabotaged(super::Sabotage::NoExpectation) {
+            if self.sabotaged(context, super::Sabotage::NoExpectation) {
                 expected = None;
             }
             for (index, decided) in (0..).zip(part.decide(history.state.as_ref())?) {
