@@ -106,7 +106,7 @@ impl Log {
             progress.trouble = None;
             let stored = earlier(context, parts, &known)?;
             #[cfg(feature = "sabotage")]
-            let broken = self.sabotaged(super::Sabotage::NoReadback);
+            let broken = self.sabotaged(context, super::Sabotage::NoReadback);
             #[cfg(feature = "sabotage")]
             let stored = if broken { Earlier::No } else { stored };
             match stored {
@@ -165,7 +165,7 @@ impl Log {
             };
             tracing::debug!(command = %context.id, reason, "append.again");
             #[cfg(feature = "sabotage")]
-            if self.sabotaged(super::Sabotage::NoReadback) {
+            if self.sabotaged(context, super::Sabotage::NoReadback) {
                 return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
             }
         }
@@ -230,7 +230,7 @@ impl Log {
             let mut prevhash = history.last_digest;
             let mut expected = Some((part.address().filter(), history.last_sequence));
             #[cfg(feature = "sabotage")]
-            if self.sabotaged(super::Sabotage::NoExpectation) {
+            if self.sabotaged(context, super::Sabotage::NoExpectation) {
                 expected = None;
             }
             for (index, decided) in (0..).zip(part.decide(history.state.as_ref())?) {

@@ -120,16 +120,12 @@ async fn look(platform: &Platform, halted: bool) -> (Vec<Stored>, Views) {
     let config = platform.config().join("config");
     let caller = Caller::new(&platform.url(""), &config).await;
     let mut wrong = Vec::new();
-    let log = match caller.get("/v1/server").await {
-        Ok(server) => {
-            let url = server["natsUrl"].as_str().unwrap_or_default();
-            stored::read(&platform.data(), url).await
-        }
-        Err(error) => {
-            wrong.push(error);
+    let log = stored::read(&platform.data())
+        .await
+        .unwrap_or_else(|error| {
+            wrong.push(format!("the log cannot be read: {error}"));
             Vec::new()
-        }
-    };
+        });
     let mut views = views(&caller).await;
     if !halted {
         if let Err(error) = caller.ask(Method::POST, "/v1/server/rebuild").await {

@@ -30,14 +30,17 @@ const DECK: [FaultKind; 4] = [
 pub(super) fn plan(seed: u64, count: u32, span: Option<Duration>) -> Vec<Planned> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut faults = Vec::new();
-    let mut freezes = 0_u32;
+    let (mut kills, mut freezes) = (0_u32, 0_u32);
     while faults.len() < count as usize {
         let mut deck = DECK;
         deck.shuffle(&mut random);
         for mut kind in deck {
             let after = Duration::from_millis(random.random_range(300..1600));
-            if kind == FaultKind::KillPlatform && random.random_ratio(1, 4) {
-                kind = FaultKind::KillBoth;
+            if kind == FaultKind::KillPlatform {
+                kills += 1;
+                if kills % 3 == 0 {
+                    kind = FaultKind::KillBoth;
+                }
             }
             let frozen = matches!(kind, FaultKind::FreezePlatform | FaultKind::FreezeNats);
             freezes += u32::from(frozen);
@@ -84,8 +87,7 @@ mod tests {
         for seed in 0..50 {
             let faults = plan(seed, 4, None);
             let has = |kind| faults.iter().any(|fault| fault.kind == kind);
-            assert!(has(FaultKind::KillPlatform) || has(FaultKind::KillBoth));
-            assert!(has(FaultKind::KillNats) && has(FaultKind::FreezeNats));
+            assert!(DECK.into_iter().all(has), "{faults:?}");
             assert!(
                 faults
                     .iter()

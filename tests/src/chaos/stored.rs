@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, consumer};
+use async_nats::{ConnectError, ConnectOptions};
 use eai_core::log::STREAM;
 use eai_core::log::credentials::{self, User};
 use futures::StreamExt;
 use nkeys::KeyPair;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::record::Stored;
@@ -16,13 +17,13 @@ use super::record::Stored;
 /// How long the next event may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads everything from the first event on.
-pub(super) async fn read(data: &Path, url: &str) -> Vec<Stored> {
+/// Reads everything from the first event on. The platform need not run, if its nats-server does.
+pub(super) async fn read(data: &Path) -> Result<Vec<Stored>, ConnectError> {
+    let url = format!("nats://127.0.0.1:{}", port(data));
     let client = ConnectOptions::with_credentials(&own_credentials(data))
         .expect("credentials")
         .connect(url)
-        .await
-        .expect("a connection");
+        .await?;
     let inbox = client.new_inbox();
     let mut stream = jetstream::new(client)
         .get_stream(STREAM)
@@ -58,7 +59,14 @@ pub(super) async fn read(data: &Path, url: &str) -> Vec<Stored> {
             payload: String::from_utf8_lossy(&message.payload).into_owned(),
         });
     }
-    log
+    Ok(log)
+}
+
+/// Where the platform's nats-server listens.
+fn port(data: &Path) -> u64 {
+    let text = std::fs::read(data.join("platform.json")).expect("who the platform is");
+    let identity: Value = serde_json::from_slice(&text).expect("who the platform is");
+    identity["natsPort"].as_u64().expect("a port")
 }
 
 /// Credentials of the account that holds the log, minted with its key as the platform does.
