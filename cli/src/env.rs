@@ -35,6 +35,7 @@ variables! {
     EAI_TOKEN: "An access token; wins over the profile's.",
     EAI_UNSAFE_FSYNC: "Server: accept a disk that may lose acknowledged events.",
     EAI_URL: "The platform's URL; wins over the profile's.",
+    PATH: "Server: where `nats-server` and `bwrap` are looked for.",
     DOCKER_HOST: "Server: the socket of the Docker engine, `/var/run/docker.sock` if unset.",
     NO_COLOR: "If set, no colours, on a terminal either.",
 }

@@ -75,13 +75,14 @@ impl Aggregate for AccountAggregate {
             (Command::Create(_), Some(_)) => Err(Refusal::exists("account")),
             (Command::AddUser(_), None) => Err(Refusal::not_found("there is no such account")),
             (Command::AddUser(added), Some(account)) => {
-                match account
-                    .users
-                    .iter()
-                    .find(|user| user.id == added.id || user.name == added.name)
-                {
+                let taken = |user: &&UserAdded| user.id == added.id || user.name == added.name;
+                match account.users.iter().find(taken) {
                     None => Ok(vec![Event::UserAdded(added.clone())]),
                     Some(user) if user == added => Ok(vec![]),
+                    Some(user) if user.id == added.id => Err(Refusal::conflict(
+                        "conflict",
+                        format!("this user is in the account already, as `{}`", user.name),
+                    )),
                     Some(_) => Err(Refusal::conflict(
                         "name-taken",
                         format!("the user name `{}` is taken in this account", added.name),

@@ -134,7 +134,7 @@ impl Refusal {
 
 /// Declares the events of an aggregate: `Variant(Payload) = "name" version "what it means"`.
 ///
-/// A breaking change adds a line with the next version, and an upcaster from the old payload behind `from`.
+/// A breaking change adds a line with the next version; decoding the old one then upcasts to it.
 macro_rules! events {
     ($(#[$meta:meta])* pub enum $enum:ident {
         $($(#[doc = $doc:literal])+ $variant:ident($payload:ty) = $name:literal $version:literal,)+

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -21,36 +22,46 @@ pub const MAX_BYTES: usize = 64 * 1024;
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 
 /// One event, borrowed from its stored bytes where that is possible.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "One event: a CloudEvents 1.0 JSON document in structured mode.")]
 pub struct Envelope<'a> {
     /// Always `1.0`.
     #[serde(borrow)]
+    #[schemars(extend("const" = "1.0"))]
     pub specversion: Cow<'a, str>,
     /// Unique for ever: UUIDv5 of command, aggregate and index.
     pub id: EventId,
     /// The platform that wrote it: `urn:eai:platform:<uuid>`.
     #[serde(borrow)]
+    #[schemars(regex(pattern = r"^urn:eai:platform:[0-9a-f-]{36}$"))]
     pub source: Cow<'a, str>,
     /// `eai.<kind>.<event>.v<version>`.
     #[serde(borrow)]
+    #[schemars(regex(pattern = r"^eai\.[a-z]+\.[a-z_]+\.v[1-9][0-9]*$"))]
     pub r#type: Cow<'a, str>,
     /// `<kind>/<id>` of the aggregate.
     #[serde(borrow)]
+    #[schemars(regex(pattern = r"^[a-z]+/[a-z0-9_-]+$"))]
     pub subject: Cow<'a, str>,
     /// When the command was decided, by the platform's clock. Order is the sequence's, never this one's.
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub time: OffsetDateTime,
     /// Always `application/json`.
     #[serde(borrow)]
+    #[schemars(extend("const" = "application/json"))]
     pub datacontenttype: Cow<'a, str>,
     /// Names the payload's JSON Schema: `urn:eai:schema:<type>`.
     #[serde(borrow)]
+    #[schemars(regex(pattern = r"^urn:eai:schema:"))]
     pub dataschema: Cow<'a, str>,
     /// The account's full name.
     #[serde(borrow)]
+    #[schemars(with = "AccountName")]
     pub account: Cow<'a, str>,
     /// Who asked for it.
     #[serde(borrow)]
+    #[schemars(regex(pattern = r"^(platform|user:[0-9a-f-]{36})$"))]
     pub actor: Cow<'a, str>,
     /// The command that caused it.
     pub commandid: CommandId,
@@ -58,14 +69,17 @@ pub struct Envelope<'a> {
     pub correlationid: Uuid,
     /// The event that a policy answered with this command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EventId")]
     pub causationid: Option<EventId>,
     /// W3C trace context of the request.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub traceparent: Option<Cow<'a, str>>,
     /// SHA-256 of the stored bytes of the aggregate's previous event; 64 zeros before the first.
     pub prevhash: Digest,
     /// The payload.
     #[serde(borrow)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub data: &'a RawValue,
 }
 
@@ -136,11 +150,18 @@ impl<'a> TypeParts<'a> {
     pub fn read(text: &'a str) -> Option<Self> {
         let (rest, version) = text.strip_prefix("eai.")?.rsplit_once(".v")?;
         let (kind, name) = rest.split_once('.')?;
-        let version = version.parse().ok()?;
-        (!kind.is_empty() && !name.is_empty() && !name.contains('.')).then_some(Self {
+        let word = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        // Read as it is written: no sign, no leading zero.
+        let number: u16 = version.parse().ok()?;
+        (word(kind) && word(name) && number.to_string() == version).then_some(Self {
             kind,
             name,
-            version,
+            version: number,
         })
     }
 }
@@ -180,7 +201,7 @@ impl FromStr for Actor {
             "platform" => Ok(Self::Platform),
             other => other
                 .strip_prefix("user:")
-                .unwrap_or(other)
+                .unwrap_or_default()
                 .parse()
                 .map(Self::User),
         }
@@ -206,6 +227,9 @@ mod tests {
             "x.service.created.v1",
             "eai.a.b.c.v1",
             "eai.a.b.vx",
+            "eai.a.b.v+1",
+            "eai.a.b.v01",
+            "eai.*.>.v1",
         ] {
             assert_eq!(TypeParts::read(other), None, "{other}");
         }

@@ -24,7 +24,9 @@ macro_rules! ids {
             type Err = uuid::Error;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::try_parse(text).map(Self)
+                // Only the hyphenated form: what is written is what is read.
+                let hyphenated = if text.len() == 36 { text } else { "" };
+                Uuid::try_parse(hyphenated).map(Self)
             }
         }
     )*};

@@ -63,7 +63,7 @@ pub enum Error {
 }
 
 /// Shortens what a user sent before it goes into a message.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut shown: String = text
         .chars()

@@ -70,6 +70,9 @@ events! {
 #[serde(try_from = "String", into = "String")]
 pub struct Policy(String);
 
+/// The longest resource of a policy, in bytes: a full name is at most 639.
+const MAX_RESOURCE: usize = 1024;
+
 /// A text that is not a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a policy: write TYPE:VERB@RESOURCE, such as service:get@snow.testacc.web")]
@@ -139,7 +142,7 @@ impl FromStr for Policy {
             part == "*" || (!part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
         };
         let resource = |part: &str| {
-            (1..=512).contains(&part.len())
+            (1..=MAX_RESOURCE).contains(&part.len())
                 && part
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"_.:*-".contains(&b))
@@ -148,7 +151,7 @@ impl FromStr for Policy {
             let (kind, verb) = action.split_once(':')?;
             (word(kind) && word(verb) && resource(on)).then(|| Self(text.to_owned()))
         });
-        parsed.ok_or_else(|| BadPolicy(text.chars().take(80).collect()))
+        parsed.ok_or_else(|| BadPolicy(crate::names::shown(text)))
     }
 }
 
@@ -180,7 +183,7 @@ impl JsonSchema for Policy {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": r"^(\*|[a-z]+):(\*|[a-z]+)@[A-Za-z0-9_.:*-]{1,512}$"
+            "pattern": r"^(\*|[a-z]+):(\*|[a-z]+)@[A-Za-z0-9_.:*-]{1,1024}$"
         })
     }
 }

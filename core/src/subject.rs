@@ -131,7 +131,18 @@ impl<'a> Parts<'a> {
             id: tokens.next()?,
             event: tokens.next()?,
         };
-        tokens.next().is_none().then_some(parts)
+        let word = |token: &str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            !token.is_empty() && token.bytes().all(allowed)
+        };
+        let all = [
+            parts.organization,
+            parts.account,
+            parts.kind,
+            parts.id,
+            parts.event,
+        ];
+        (tokens.next().is_none() && all.into_iter().all(word)).then_some(parts)
     }
 
     /// The account that the subject names.

@@ -1,1 +1,26 @@
-//! x
+//! The read side: tables folded from the event log, and the questions they answer.
+//!
+//! Nobody writes a table but the projector, which handles each event once and keeps its checkpoint in the
+//! same transaction. What is here can be thrown away and folded anew. It knows nothing of HTTP.
+
+mod checkpoint;
+mod database;
+mod error;
+mod fold;
+mod project;
+mod projector;
+mod query;
+mod rebuild;
+mod rows;
+mod scrub;
+mod store;
+mod views;
+
+pub use database::set_aside;
+pub use error::Error;
+pub use projector::Projector;
+pub use query::{Page, Scope};
+pub use rebuild::Rebuilt;
+pub use rows::{AccountRow, DataRow, OrganizationRow, RoleRow, ServiceRow, UserRow};
+pub use store::{Store, open};
+pub use views::Views;

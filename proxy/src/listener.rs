@@ -21,7 +21,7 @@ use tower::ServiceExt;
 /// How long a client may take to send a request's head, and how long a connection may idle.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long requests in flight may take once the platform stops.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_secs(3);
 /// The most connections at a time.
 const MOST_CONNECTIONS: usize = 8192;
 /// The largest head of a request.
@@ -46,8 +46,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service.clone())
-            .with_upgrades();
+            .serve_connection(TokioIo::new(stream), service.clone());
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -2,6 +2,7 @@
 //!
 //! Tests wait on conditions with deadlines; nothing here sleeps to let something happen.
 
+pub mod chaos;
 mod nats;
 mod platform;
 mod wait;

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a slow, busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a condition is looked at that nothing announces.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -25,8 +25,6 @@ pub fn until<T, E: Debug>(what: &str, mut ask: impl FnMut() -> Result<T, E>) -> 
 
 /// Awaits something that must end.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} for {what}"),
-    }
+    let ended = tokio::time::timeout(PATIENCE, future).await;
+    ended.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
 }

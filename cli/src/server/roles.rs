@@ -55,20 +55,24 @@ impl Roles {
         })
         .await?;
         let log = open_log(args, data, &supervisor, log_bytes).await?;
-        let sequence = bootstrap::found(&log, data).await?;
-
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
+        let views = store.views();
         let stop = CancellationToken::new();
         let projector = tokio::spawn(store.projector(log.clone()).run(stop.clone()));
-        let views = store.views();
-        // A platform whose views are halted still comes up: it says why, and its views can be rebuilt.
-        match views.until(sequence, VIEWS_DEADLINE).await {
-            Ok(()) => {}
-            Err(error) => tracing::warn!(%error, "views.late"),
+        // A platform whose views are halted still comes up, to say why and to let them be rebuilt; but
+        // nothing is added to a log that is not the one they were folded from.
+        match store.check(&log).await {
+            Ok(()) => {
+                let sequence = bootstrap::found(&log, data).await?;
+                if let Err(error) = views.until(sequence, VIEWS_DEADLINE).await {
+                    tracing::warn!(%error, "views.late");
+                }
+            }
+            Err(error) => tracing::error!(%error, "views.unsound"),
         }
-        let scrubber = tokio::spawn(store.scrub(log.clone(), stop.clone()));
+        let scrubber = tokio::spawn(store.clone().scrub(log.clone(), stop.clone()));
 
         let seed = supervisor.signing_key();
         let backend = backend().await;
@@ -157,10 +161,6 @@ fn copy(key: &KeyPair) -> Result<KeyPair, Error> {
 }
 
 async fn backend() -> eai_executors::Choice {
-    let docker = env::variable(env::DOCKER_HOST);
-    eai_executors::choose(
-        docker.as_deref(),
-        &env::variable(env::PATH).unwrap_or_default(),
-    )
-    .await
+    let docker = env::read(env::DOCKER_HOST);
+    eai_executors::choose(docker.as_deref(), &env::read(env::PATH).unwrap_or_default()).await
 }

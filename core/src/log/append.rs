@@ -104,7 +104,12 @@ impl Log {
                 Err(error) => return Err(error),
             };
             progress.trouble = None;
-            match self.earlier(context, parts, &known)? {
+            let stored = earlier(context, parts, &known)?;
+            #[cfg(feature = "sabotage")]
+            let broken = self.sabotaged(super::Sabotage::NoReadback);
+            #[cfg(feature = "sabotage")]
+            let stored = if broken { Earlier::No } else { stored };
+            match stored {
                 Earlier::No => {}
                 Earlier::Yes(outcome) => return Ok(outcome),
                 // A command is stored whole: the rest was not read yet, or this is another command.
@@ -138,7 +143,7 @@ impl Log {
             }
             let doubt = progress.doubt.clone();
             progress.doubt = Some("no answer to what was sent".into());
-            match publish(connection, &draft.messages).await {
+            let reason = match publish(connection, &draft.messages).await {
                 Published::Stored(last) => {
                     self.stored(&draft, &known, last)?;
                     return Ok(Outcome {
@@ -148,17 +153,20 @@ impl Log {
                     });
                 }
                 Published::Full if doubt.is_none() => return Err(Error::Full),
-                Published::Full => {}
+                Published::Full => "the log has no room".into(),
                 Published::Conflict(reason) => {
-                    tracing::debug!(command = %context.id, reason, "append.conflict");
-                    self.believe(&reason)?;
                     progress.doubt = doubt;
+                    reason
                 }
                 Published::Unknown(reason) => {
-                    tracing::warn!(command = %context.id, reason, "append.unknown");
-                    self.believe(&reason)?;
-                    progress.doubt = Some(reason.into());
+                    progress.doubt = Some(reason.clone().into());
+                    reason
                 }
+            };
+            tracing::debug!(command = %context.id, reason, "append.again");
+            #[cfg(feature = "sabotage")]
+            if self.sabotaged(super::Sabotage::NoReadback) {
+                return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
             }
         }
     }
@@ -202,42 +210,6 @@ impl Log {
             .zip(histories)
             .map(|(part, history)| self.catch_up(part.as_ref(), history));
         futures::future::try_join_all(reads).await.map(drop)
-    }
-
-    /// Whether the command was stored before, by what is known of its aggregates.
-    fn earlier(
-        &self,
-        context: &Context,
-        parts: &[Box<dyn AnyPart>],
-        histories: &[SharedHistory],
-    ) -> Result<Earlier, Error> {
-        #[cfg(feature = "sabotage")]
-        if self.sabotaged(super::Sabotage::NoReadback) {
-            return Ok(Earlier::No);
-        }
-        let (mut last, mut events, mut missing) = (0, 0, false);
-        for (part, history) in parts.iter().zip(histories) {
-            match history.lock().commands.get(&context.id) {
-                Some((_, event)) if part.effect() != event.as_ref() => {
-                    return Err(Error::CommandIdReused(context.id));
-                }
-                Some((sequence, _)) => {
-                    last = last.max(*sequence);
-                    events += 1;
-                }
-                // What makes something always has an event; another part may have had nothing to do.
-                None => missing |= part.is_fresh(),
-            }
-        }
-        Ok(match (events, missing) {
-            (0, _) => Earlier::No,
-            (_, true) => Earlier::InPart,
-            (events, false) => Earlier::Yes(Outcome {
-                sequence: last,
-                events,
-                repeated: true,
-            }),
-        })
     }
 
     /// Decides every part and writes the documents.
@@ -297,7 +269,8 @@ impl Log {
             dataschema: schema_urn(&event_type).into(),
             r#type: event_type.into(),
             subject: address.to_string().into(),
-            time: context.time,
+            // Finer than this, clocks and readers are no better for it.
+            time: context.time.truncate_to_millisecond(),
             datacontenttype: "application/json".into(),
             account: address.account().as_str().into(),
             actor: context.actor.to_string().into(),
@@ -345,24 +318,6 @@ impl Log {
         }
         Ok(())
     }
-
-    /// Where a test broke the read-back, an error of a publish is taken for the truth.
-    #[cfg_attr(
-        not(feature = "sabotage"),
-        expect(
-            clippy::unused_self,
-            clippy::unnecessary_wraps,
-            reason = "a guard to break in tests"
-        )
-    )]
-    fn believe(&self, reason: &str) -> Result<(), Error> {
-        #[cfg(feature = "sabotage")]
-        if self.sabotaged(super::Sabotage::NoReadback) {
-            return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
-        }
-        let _: &str = reason;
-        Ok(())
-    }
 }
 
 // === impl Progress ===
@@ -383,6 +338,37 @@ impl Progress {
     }
 }
 
+/// Whether the command was stored before, by what is known of its aggregates.
+fn earlier(
+    context: &Context,
+    parts: &[Box<dyn AnyPart>],
+    histories: &[SharedHistory],
+) -> Result<Earlier, Error> {
+    let (mut last, mut events, mut missing) = (0, 0, false);
+    for (part, history) in parts.iter().zip(histories) {
+        match history.lock().commands.get(&context.id) {
+            Some((_, event)) if part.effect() != event.as_ref() => {
+                return Err(Error::CommandIdReused(context.id));
+            }
+            Some((sequence, _)) => {
+                last = last.max(*sequence);
+                events += 1;
+            }
+            // What makes something always has an event; another part may have had nothing to do.
+            None => missing |= part.is_fresh(),
+        }
+    }
+    Ok(match (events, missing) {
+        (0, _) => Earlier::No,
+        (_, true) => Earlier::InPart,
+        (events, false) => Earlier::Yes(Outcome {
+            sequence: last,
+            events,
+            repeated: true,
+        }),
+    })
+}
+
 fn part_names(parts: &[Box<dyn AnyPart>]) -> String {
     let names: Vec<_> = parts
         .iter()
@@ -394,5 +380,6 @@ fn part_names(parts: &[Box<dyn AnyPart>]) -> String {
 /// Doubles from a millisecond, with jitter, so that those who collided do not collide again.
 async fn pause(attempt: u32) {
     let longest = Duration::from_millis(1 << attempt.min(6)).min(LONGEST_PAUSE);
-    tokio::time::sleep(longest.mul_f64(rand::rng().random_range(0.5..1.0))).await;
+    let jitter = rand::rng().random_range(0.5..1.0);
+    tokio::time::sleep(longest.mul_f64(jitter)).await;
 }

@@ -34,6 +34,11 @@ impl Chain {
         Ok(envelope)
     }
 
+    /// The hash of the newest event of an aggregate, by its [`aggregate_key`].
+    pub fn head(&self, aggregate: &str) -> Option<Digest> {
+        self.heads.get(aggregate).copied()
+    }
+
     /// How many aggregates were seen.
     pub fn aggregates(&self) -> usize {
         self.heads.len()
@@ -74,6 +79,9 @@ pub fn read(event: &Recorded) -> Result<Envelope<'_>, Error> {
         .map_err(|error| damaged(error.to_string()))?;
     if (event_type.kind, event_type.name) != (parts.kind, parts.event)
         || envelope.aggregate_id() != parts.id
+        || parts
+            .account()
+            .is_ok_and(|account| account.as_str() != envelope.account)
     {
         return Err(damaged("the document belongs to another subject".into()));
     }

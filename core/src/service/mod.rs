@@ -24,6 +24,10 @@ impl Aggregate for ServiceAggregate {
 
     fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
         let service = match (command, state) {
+            // Reactivation brings back the status before, so there must be one.
+            (Command::Create(created), None) if created.status == Status::Deactivated => {
+                return Err(Refusal::conflict("conflict", "a service is made on or off"));
+            }
             (Command::Create(created), None) => return Ok(vec![Event::Created(created.clone())]),
             (Command::Create(_), Some(_)) => return Err(Refusal::exists("service")),
             (_, None) => return Err(Refusal::not_found("there is no such service")),
@@ -132,6 +136,18 @@ mod tests {
         let create = Command::Create(payload);
         assert_eq!(decide(&[], &create), Ok(vec![created()]));
         assert_eq!(decide(&[created()], &create).unwrap_err().code, "conflict");
+    }
+
+    #[test]
+    fn a_service_is_not_made_deactivated() {
+        let Event::Created(payload) = created() else {
+            unreachable!()
+        };
+        let create = Command::Create(Created {
+            status: Status::Deactivated,
+            ..payload
+        });
+        assert_eq!(decide(&[], &create).unwrap_err().code, "conflict");
     }
 
     #[test]

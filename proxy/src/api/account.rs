@@ -63,7 +63,7 @@ fn shape(row: &AccountRow) -> Account {
     }
 }
 
-fn shape_organization(row: OrganizationRow) -> Organization {
+fn shape_organization(row: &OrganizationRow) -> Organization {
     Organization {
         id: row.id.to_string(),
         name: row.name.to_string(),
@@ -103,7 +103,7 @@ pub(crate) async fn organizations(
     let name = caller.account.organization();
     let row = state.views.organization_by_name(&name).await?;
     Ok(Json(List {
-        items: row.into_iter().map(shape_organization).collect(),
+        items: row.iter().map(shape_organization).collect(),
         next: None,
     }))
 }
@@ -120,11 +120,15 @@ pub(crate) async fn organization(
         Ok(Reference::Id(id)) => row.id.0 == id,
         _ => row.name.as_str() == reference,
     });
-    meant.map(shape_organization).map(Json).ok_or_else(|| {
-        ApiError::not_found(format!(
-            "there is no organization `{reference}` that is yours"
-        ))
-    })
+    meant
+        .as_ref()
+        .map(shape_organization)
+        .map(Json)
+        .ok_or_else(|| {
+            ApiError::not_found(format!(
+                "there is no organization `{reference}` that is yours"
+            ))
+        })
 }
 
 pub(crate) async fn me(

@@ -102,22 +102,11 @@ async fn newest(
             Position::Sequence(sequence) => Position::Sequence(sequence.max(start)),
             Position::Time(time) => Position::Time(time),
         };
-        let read = EventFilter {
-            from,
-            ..filter_like(filter)
-        };
+        let read = filter.from(from);
         let (mut events, mut next) = page(state, &read, MOST as usize).await?;
         while let Some(cursor) = next {
             let from = Position::Sequence(cursor.parse().unwrap_or(u64::MAX));
-            let (more, after) = page(
-                state,
-                &EventFilter {
-                    from,
-                    ..filter_like(filter)
-                },
-                MOST as usize,
-            )
-            .await?;
+            let (more, after) = page(state, &filter.from(from), MOST as usize).await?;
             events.extend(more);
             // Only the last ones are wanted, so memory stays bounded however many there are.
             events.drain(..events.len().saturating_sub(count));

@@ -32,7 +32,7 @@ pub(crate) struct EventQuery {
 }
 
 /// What is asked for, read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EventFilter {
     /// The subjects to read.
     pub(crate) subject: String,
@@ -79,6 +79,14 @@ impl EventQuery {
 }
 
 impl EventFilter {
+    /// The same question from another position on.
+    pub(crate) fn from(&self, from: Position) -> Self {
+        Self {
+            from,
+            ..self.clone()
+        }
+    }
+
     /// Whether an event on the subjects is one that was asked for.
     pub(crate) fn takes(&self, event: &Recorded) -> bool {
         let Some(version) = self.version else {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use eai_core::log::Log;
 use eai_projections::{Store, Views};
@@ -58,7 +59,8 @@ pub type Shared = Arc<Platform>;
 
 /// Everything that is served on the platform's own domain.
 pub fn router(platform: Shared) -> Router {
-    let v1 = Router::new()
+    let with = |state: &Shared| Arc::clone(state);
+    let views = Router::new()
         .route("/service", get(service::list).post(service::create))
         .route("/service/{reference}", get(service::get))
         .route("/service/{reference}/start", post(service::start))
@@ -74,20 +76,14 @@ pub fn router(platform: Shared) -> Router {
         .route("/organization", get(account::organizations))
         .route("/organization/{reference}", get(account::organization))
         .route("/me", get(account::me))
-        .route("/server", get(server::info))
-        .route("/server/rebuild", post(server::rebuild))
         .route("/event", get(event::list))
         .route("/event/{reference}", get(event::get))
-        .layer(axum::middleware::from_fn_with_state(
-            platform.clone(),
-            position::follow,
-        ))
-        // A damaged platform must still say what it is and let its views be rebuilt, so only what lies
-        // above waits for readiness: see `health::gate`.
-        .layer(axum::middleware::from_fn_with_state(
-            platform.clone(),
-            health::gate,
-        ))
+        .layer(from_fn_with_state(with(&platform), position::follow));
+    // A platform whose views are halted still says what it is, and lets them be rebuilt.
+    let v1 = views
+        .route("/server", get(server::info))
+        .route("/server/rebuild", post(server::rebuild))
+        .layer(from_fn_with_state(with(&platform), health::gate))
         .route("/token", post(token::refresh))
         .route("/version", get(server::version));
     Router::new()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use eai_core::ids::PlatformId;
@@ -18,16 +18,30 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Waits for what the client saw last, and tells it what it sees now.
 pub(crate) async fn follow(State(state): State<Shared>, request: Request, next: Next) -> Response {
     if let Some(sequence) = position(request.headers(), state.facts.platform)
-        && let Err(error) = state.views.until(sequence, PATIENCE).await
+        && let Err(error) = reach(&state, sequence).await
     {
-        return ApiError::from(error).into_response();
+        return error.into_response();
     }
     let mut response = next.run(request).await;
+    // Who has no token learns nothing of the log.
+    if response.status() == StatusCode::UNAUTHORIZED {
+        return response;
+    }
     let now = format!("{}:{}", state.facts.platform, state.views.sequence());
     if let Ok(now) = HeaderValue::try_from(now) {
         response.headers_mut().insert(HEADER, now);
     }
     response
+}
+
+/// Waits until the views have a sequence, unless the log itself ends before it.
+async fn reach(state: &Shared, sequence: u64) -> Result<(), ApiError> {
+    if sequence > state.views.sequence() && sequence > state.log.last_sequence().await? {
+        // The client saw a log that was since replaced by a shorter copy: there is nothing to wait for.
+        tracing::warn!(sequence, "api.position: beyond the log's end");
+        return Ok(());
+    }
+    Ok(state.views.until(sequence, PATIENCE).await?)
 }
 
 /// The sequence that a client saw on this platform. One seen on another says nothing here.

@@ -9,9 +9,9 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 /// How long an access token lives.
-pub const ACCESS_LIFETIME: Duration = Duration::HOUR;
+const ACCESS_LIFETIME: Duration = Duration::HOUR;
 /// How long a refresh token lives.
-pub const REFRESH_LIFETIME: Duration = Duration::days(365);
+const REFRESH_LIFETIME: Duration = Duration::days(365);
 /// The longest token that is looked at.
 const MAX_LENGTH: usize = 4096;
 

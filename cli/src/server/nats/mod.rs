@@ -20,7 +20,7 @@ mod tests;
 
 pub(crate) use binary::Search;
 pub(crate) use error::Error;
-pub(crate) use supervisor::{Settings, Status, Supervisor, Timeouts};
+pub(crate) use supervisor::{Settings, Supervisor, Timeouts};
 
 use binary::Version;
 use keys::Keys;

@@ -196,6 +196,7 @@ impl Supervisor {
     }
 
     /// What the server is doing, now and whenever that changes.
+    #[cfg(test)]
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }

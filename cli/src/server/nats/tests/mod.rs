@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use super::config::Paths;
 use super::process::Process;
-use super::{Error, Search, Settings, Status, Supervisor, Timeouts, port};
+use super::supervisor::Status;
+use super::{Error, Search, Settings, Supervisor, Timeouts, port};
 
 /// No wait in a test takes longer than this, on a busy machine either.
 const DEADLINE: Duration = Duration::from_secs(30);

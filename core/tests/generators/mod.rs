@@ -1,0 +1,242 @@
+//! Random commands, names and envelopes. Few values of each, so that they meet.
+
+pub(crate) mod spec;
+
+use eai_core::digest::Digest;
+use eai_core::envelope::Envelope;
+use eai_core::ids::{CommandId, EventId};
+use eai_core::names::{AccountName, FullName, Name};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+const MOST_COMMANDS: usize = 24;
+
+pub(crate) fn id() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+fn one_of_few() -> impl Strategy<Value = Uuid> {
+    (1..4_u128).prop_map(Uuid::from_u128)
+}
+
+pub(crate) fn name() -> impl Strategy<Value = Name> {
+    prop_oneof!["[a-z0-9_]{1,4}", "[a-z0-9_]{63}"].prop_map(|text| text.parse().unwrap())
+}
+
+fn name_of_few() -> impl Strategy<Value = Name> {
+    select(vec!["a", "b", "web"]).prop_map(|text| text.parse().unwrap())
+}
+
+pub(crate) fn account_name() -> impl Strategy<Value = AccountName> {
+    let parts = prop::collection::vec(prop_oneof![name_of_few(), name()], 2..=9);
+    parts.prop_map(|parts| {
+        let parts: Vec<_> = parts.iter().map(Name::as_str).collect();
+        parts.join(".").parse().unwrap()
+    })
+}
+
+pub(crate) fn full_name() -> impl Strategy<Value = FullName> {
+    (account_name(), name()).prop_map(|(account, name)| account.join(name))
+}
+
+/// Text that may pass for a name, a reference or an account, and often doesn't.
+pub(crate) fn near_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z0-9_.*>-]{0,10}",
+        "[a-z0-9_]{60,66}",
+        "[a-z]{1,2}(\\.[a-z_]{1,2}){0,10}",
+        ".{0,6}",
+        id().prop_map(|id| id.to_string().to_uppercase()),
+        id().prop_map(|id| id.simple().to_string()),
+        id().prop_map(|id| id.braced().to_string()),
+    ]
+}
+
+// === commands ===
+
+macro_rules! commands {
+    ($($module:ident: $command:ty = $strategy:expr;)+) => {$(
+        pub(crate) mod $module {
+            use super::*;
+
+            pub(crate) fn commands() -> impl Strategy<Value = Vec<$command>> {
+                prop::collection::vec($strategy, 0..MOST_COMMANDS)
+            }
+        }
+    )+};
+}
+
+commands! {
+    account: eai_core::account::Command = {
+        use eai_core::account::{Command, Created, UserAdded};
+        use eai_core::ids::{AccountId, OrganizationId, UserId};
+        prop_oneof![
+            1 => (one_of_few(), account_name()).prop_map(|(id, full_name)| Command::Create(Created {
+                id: AccountId(id),
+                full_name,
+                organization_id: OrganizationId(id),
+            })),
+            3 => (one_of_few(), name_of_few()).prop_map(|(id, name)| Command::AddUser(UserAdded { id: UserId(id), name })),
+        ]
+    };
+    data: eai_core::data::Command = {
+        use eai_core::data::{Command, Created};
+        use eai_core::ids::DataId;
+        (one_of_few(), name_of_few()).prop_map(|(id, name)| Command::Create(Created { id: DataId(id), name }))
+    };
+    name: eai_core::name::Command = {
+        use eai_core::name::{Command, Released, Reserved};
+        prop_oneof![
+            one_of_few().prop_map(|holder| Command::Reserve(Reserved {
+                kind: "service".into(),
+                full_name: "snow.testacc.web".parse().unwrap(),
+                holder,
+            })),
+            one_of_few().prop_map(|holder| Command::Release(Released { holder })),
+        ]
+    };
+    role: eai_core::role::Command = {
+        use eai_core::ids::{RoleId, UserId};
+        use eai_core::role::{Command, Created, MemberAdded};
+        let policy = "(\\*|[a-z]{1,5}):(\\*|[a-z]{1,5})@[A-Za-z0-9_.:*-]{1,20}".prop_map(|text| text.parse().unwrap());
+        prop_oneof![
+            1 => (one_of_few(), name_of_few(), prop::collection::vec(policy, 0..3))
+                .prop_map(|(id, name, policies)| Command::Create(Created { id: RoleId(id), name, policies })),
+            3 => one_of_few().prop_map(|user| Command::AddMember(MemberAdded { user: UserId(user) })),
+        ]
+    };
+    service: eai_core::service::Command = {
+        use eai_core::ids::{DataId, RoleId, ServiceId};
+        use eai_core::service::{Command, Created, Resource, Status};
+        // No service is made deactivated: `service new` makes it on, or off where it works a queue.
+        let create = (one_of_few(), full_name(), select(vec![Status::On, Status::Off])).prop_map(|(id, full_name, status)| {
+            Command::Create(Created {
+                id: ServiceId(id),
+                name: full_name.name.clone(),
+                runtime: Resource { id: DataId(id), full_name: full_name.clone() },
+                role: Resource { id: RoleId(id), full_name },
+                status,
+            })
+        });
+        let others = select(vec![Command::Start, Command::Stop, Command::Deactivate, Command::Reactivate]);
+        prop_oneof![1 => create, 4 => others]
+    };
+}
+
+// === envelopes ===
+
+/// An envelope with its payload.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedEnvelope {
+    texts: [String; 5],
+    ids: [Uuid; 4],
+    optional: (bool, Option<String>),
+    time: OffsetDateTime,
+    data: Box<RawValue>,
+}
+
+impl OwnedEnvelope {
+    pub(crate) fn borrow(&self) -> Envelope<'_> {
+        let [kind, subject, account, actor, source] = &self.texts;
+        let [id, command, correlation, causation] = self.ids;
+        Envelope {
+            specversion: "1.0".into(),
+            id: EventId(id),
+            source: source.into(),
+            r#type: kind.into(),
+            subject: subject.into(),
+            time: self.time,
+            datacontenttype: "application/json".into(),
+            dataschema: eai_core::envelope::schema_urn(kind).into(),
+            account: account.into(),
+            actor: actor.into(),
+            commandid: CommandId(command),
+            correlationid: correlation,
+            causationid: self.optional.0.then_some(EventId(causation)),
+            traceparent: self.optional.1.as_deref().map(Into::into),
+            prevhash: Digest::of(kind.as_bytes()),
+            data: &self.data,
+        }
+    }
+}
+
+pub(crate) fn envelope() -> impl Strategy<Value = OwnedEnvelope> {
+    // From year 0 to 9999, to the nanosecond: what RFC 3339 can write.
+    let time = (-62_167_219_200_i64..=253_402_300_799, 0..1_000_000_000_u32).prop_map(
+        |(second, nanosecond)| {
+            OffsetDateTime::from_unix_timestamp(second)
+                .unwrap()
+                .replace_nanosecond(nanosecond)
+                .unwrap()
+        },
+    );
+    let texts = [text(), text(), text(), text(), text()];
+    let ids = [id(), id(), id(), id()];
+    (
+        texts,
+        ids,
+        any::<bool>(),
+        prop::option::of(text()),
+        time,
+        raw_json(),
+    )
+        .prop_map(
+            |(texts, ids, causation, traceparent, time, data)| OwnedEnvelope {
+                texts,
+                ids,
+                optional: (causation, traceparent),
+                time,
+                data,
+            },
+        )
+}
+
+/// Any text, often with what JSON and YAML escape.
+pub(crate) fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        ".{0,12}",
+        prop::collection::vec(any::<char>(), 0..8).prop_map(String::from_iter),
+        prop::collection::vec(
+            select(vec![
+                '"', '\\', '\n', '\r', '\t', '\u{1}', '\u{7f}', '\u{85}', '\u{2028}', '\u{feff}',
+                '😀', '/', ' ', '#', ':', '-', 'a'
+            ]),
+            0..12
+        )
+        .prop_map(String::from_iter),
+    ]
+}
+
+/// Any JSON, as text: with white space between, and escapes that a writer would not choose.
+fn raw_json() -> impl Strategy<Value = Box<RawValue>> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    let value = scalar.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(text(), inner, 0..4)
+                .prop_map(|map| Value::Object(Map::from_iter(map))),
+        ]
+    });
+    let strange = select(vec![
+        r#"{ "a" : [ 1.50e+3 , "\u00fc\/" ] }"#,
+        "{\n\t\"a\": {}\n}",
+        "123456789012345678901234567890",
+    ]);
+    prop_oneof![
+        4 => (value, any::<bool>()).prop_map(|(value, pretty)| {
+            if pretty { format!("{value:#}") } else { value.to_string() }
+        }),
+        1 => strange.prop_map(Into::into),
+    ]
+    .prop_map(|json| RawValue::from_string(json).unwrap())
+}

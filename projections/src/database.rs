@@ -1,0 +1,159 @@
+//! The files under `views/`: one database for each generation of views, the newest one in use.
+//!
+//! A rebuild writes a new generation beside the old one, so a reader never meets a half-made file, and no
+//! database ever finds the write-ahead log of another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
+
+use super::Error;
+
+/// Changes with `schema.sql`: views of another version are folded anew.
+const VERSION: i64 = 1;
+/// The tables.
+const SCHEMA: &str = include_str!("schema.sql");
+/// Readers at a time.
+const READERS: u32 = 8;
+/// How long a connection waits for another one's write.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The number in a generation's file name.
+pub(crate) type Generation = u64;
+
+/// The file of a generation.
+pub(crate) fn path(directory: &Path, generation: Generation) -> PathBuf {
+    directory.join(format!("views.{generation}.db"))
+}
+
+/// The generations that are there, oldest first.
+fn generations(directory: &Path) -> Result<Vec<Generation>, Error> {
+    let failed = |source| Error::File {
+        path: directory.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let number = name.to_str().and_then(|name| {
+            name.strip_prefix("views.")?
+                .strip_suffix(".db")?
+                .parse::<Generation>()
+                .ok()
+        });
+        found.extend(number);
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The newest generation that this version can use; a new one where there is none.
+pub(crate) async fn newest(
+    directory: &Path,
+) -> Result<(Generation, SqliteConnection, SqlitePool), Error> {
+    fs::create_dir_all(directory).map_err(|source| Error::File {
+        path: directory.to_owned(),
+        source,
+    })?;
+    let generations = generations(directory)?;
+    let newest = generations.last().copied();
+    if let Some(generation) = newest {
+        match usable(&path(directory, generation)).await {
+            Ok(writer) => {
+                forget(directory, |old| old < generation)?;
+                let pool = readers(&path(directory, generation)).await?;
+                return Ok((generation, writer, pool));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "views.unusable: they are folded anew from the log");
+            }
+        }
+    }
+    let generation = newest.map_or(1, |newest| newest + 1);
+    let writer = create(&path(directory, generation)).await?;
+    let pool = readers(&path(directory, generation)).await?;
+    Ok((generation, writer, pool))
+}
+
+/// Removes a stopped platform's views; its next start folds them anew.
+pub fn set_aside(directory: &Path) -> Result<(), Error> {
+    if directory.exists() {
+        forget(directory, |_| true)
+    } else {
+        Ok(())
+    }
+}
+
+/// Removes generations that nobody uses any more.
+pub(crate) fn forget(directory: &Path, unused: impl Fn(Generation) -> bool) -> Result<(), Error> {
+    for generation in generations(directory)?
+        .into_iter()
+        .filter(|found| unused(*found))
+    {
+        let database = path(directory, generation);
+        for suffix in ["-wal", "-shm", ""] {
+            let mut name = database.clone().into_os_string();
+            name.push(suffix);
+            match fs::remove_file(&name) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::File {
+                        path: name.into(),
+                        source,
+                    });
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty database with its tables.
+pub(crate) async fn create(path: &Path) -> Result<SqliteConnection, Error> {
+    let mut connection = options(path).create_if_missing(true).connect().await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    transaction.execute(SCHEMA).await?;
+    transaction.execute("PRAGMA user_version = 1").await?;
+    transaction.commit().await?;
+    Ok(connection)
+}
+
+async fn usable(path: &Path) -> Result<SqliteConnection, Error> {
+    let mut connection = options(path).connect().await?;
+    let row = connection.fetch_one("PRAGMA user_version").await?;
+    let version: i64 = row.try_get(0)?;
+    if version != VERSION {
+        return Err(Error::Row(format!(
+            "made by version {version}, this is {VERSION}"
+        )));
+    }
+    connection
+        .fetch_optional("SELECT sequence FROM checkpoint")
+        .await?;
+    Ok(connection)
+}
+
+/// A pool that only reads.
+pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, Error> {
+    let options = options(path).read_only(true);
+    Ok(SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options)
+        .await?)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Views can be folded anew, and a transaction lost with the power is one that is folded again.
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(false)
+        .busy_timeout(BUSY)
+}

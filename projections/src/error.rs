@@ -1,0 +1,60 @@
+//! Why the views could not answer, or do not go on.
+
+use std::path::PathBuf;
+
+use eai_core::log;
+
+/// What can go wrong on the read side.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The views stopped for good, so that nothing wrong is served.
+    #[error("the views are halted: {reason}")]
+    Halted {
+        /// What was found, and what to do.
+        reason: String,
+    },
+    /// The views did not reach a sequence in time; what was asked is stored, and will be seen.
+    #[error("the views are at sequence {reached} and do not have {wanted} yet: ask again")]
+    Behind {
+        /// What was waited for.
+        wanted: u64,
+        /// Where the views are.
+        reached: u64,
+    },
+    /// The views do not belong to the log, or are ahead of it.
+    #[error("{0}")]
+    Mismatch(String),
+    /// The log could not be read, or is damaged.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// The database refused.
+    #[error("the views' database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A row that no version wrote.
+    #[error("the views' database has a row that cannot be read: {0}")]
+    Row(String),
+    /// A file could not be made or moved.
+    #[error("cannot use {path}: {source}", path = .path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Whether going on could only make it worse: the log or the views are not what they were.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Halted { .. } | Self::Mismatch(_) => true,
+            Self::Log(error) => {
+                matches!(
+                    error,
+                    log::Error::Damaged(_) | log::Error::Unreadable { .. }
+                )
+            }
+            Self::Behind { .. } | Self::Database(_) | Self::Row(_) | Self::File { .. } => false,
+        }
+    }
+}

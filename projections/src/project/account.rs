@@ -1,0 +1,47 @@
+//! Accounts, their organisations and their users.
+
+use eai_core::account::Event;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Error, Fact};
+
+pub(super) async fn apply(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    event: Event,
+) -> Result<(), Error> {
+    match event {
+        Event::Created(created) => {
+            let organization = "INSERT OR IGNORE INTO organizations (id, name, created_on, sequence) VALUES (?, ?, ?, ?)";
+            sqlx::query(organization)
+                .bind(created.organization_id.to_string())
+                .bind(created.full_name.organization().to_string())
+                .bind(&fact.time)
+                .bind(fact.sequence)
+                .execute(&mut *connection)
+                .await?;
+            let account = "INSERT OR IGNORE INTO accounts \
+                (id, full_name, organization_id, created_on, sequence) VALUES (?, ?, ?, ?, ?)";
+            sqlx::query(account)
+                .bind(created.id.to_string())
+                .bind(created.full_name.as_str())
+                .bind(created.organization_id.to_string())
+                .bind(&fact.time)
+                .bind(fact.sequence)
+                .execute(connection)
+                .await?;
+        }
+        Event::UserAdded(added) => {
+            let text =
+                "INSERT OR IGNORE INTO users (id, name, account, sequence) VALUES (?, ?, ?, ?)";
+            sqlx::query(text)
+                .bind(added.id.to_string())
+                .bind(added.name.as_str())
+                .bind(fact.account)
+                .bind(fact.sequence)
+                .execute(connection)
+                .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! The questions that the views answer: by id, by name, and in pages.
+
+use eai_core::ids::{AccountId, DataId, EventId, OrganizationId, RoleId, ServiceId, UserId};
+use eai_core::names::{AccountName, FullName, Name};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
+
+use super::rows::{AccountRow, DataRow, FromRow, OrganizationRow, RoleRow, ServiceRow, UserRow};
+use super::{Error, Views};
+
+/// Which accounts a list is about.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// One.
+    Account(AccountName),
+    /// Several: an organisation, as far as the caller sees it.
+    Every(Vec<AccountName>),
+}
+
+/// A page of a list: the rows made after a sequence, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Rows made after this sequence.
+    pub after: u64,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Scope {
+    fn names(&self) -> String {
+        let names: Vec<&str> = match self {
+            Self::Account(name) => vec![name.as_str()],
+            Self::Every(names) => names.iter().map(AccountName::as_str).collect(),
+        };
+        serde_json::Value::from(names).to_string()
+    }
+}
+
+/// What is selected for each kind of row. Members are joined in order, so that a role is one row.
+const SERVICES: &str = "SELECT * FROM services";
+const DATA: &str = "SELECT * FROM data";
+const ROLES: &str = "SELECT roles.*, (SELECT json_group_array(user) FROM \
+    (SELECT user FROM role_members WHERE role = roles.id ORDER BY sequence)) AS members FROM roles";
+const ACCOUNTS: &str = "SELECT * FROM accounts";
+const ORGANIZATIONS: &str = "SELECT * FROM organizations";
+const USERS: &str = "SELECT * FROM users";
+
+macro_rules! by_id {
+    ($($(#[$doc:meta])* $name:ident $id:ident $row:ident $select:ident,)*) => {$(
+        $(#[$doc])*
+        pub async fn $name(&self, id: $id) -> Result<Option<$row>, Error> {
+            one(&self.pool()?, $select, "id = ?", &id.to_string()).await
+        }
+    )*};
+}
+
+macro_rules! lists {
+    ($($(#[$doc:meta])* $name:ident $row:ident $select:ident $account:literal,)*) => {$(
+        $(#[$doc])*
+        pub async fn $name(&self, scope: &Scope, page: Page) -> Result<Vec<$row>, Error> {
+            list(&self.pool()?, $select, $account, scope, page).await
+        }
+    )*};
+}
+
+impl Views {
+    by_id! {
+        /// A service by its id.
+        service ServiceId ServiceRow SERVICES,
+        /// A data resource by its id.
+        data DataId DataRow DATA,
+        /// A role by its id.
+        role RoleId RoleRow ROLES,
+        /// An account by its id.
+        account AccountId AccountRow ACCOUNTS,
+        /// An organisation by its id.
+        organization OrganizationId OrganizationRow ORGANIZATIONS,
+        /// A user by its id.
+        user UserId UserRow USERS,
+    }
+
+    lists! {
+        /// Services, oldest first.
+        services ServiceRow SERVICES "account",
+        /// Data resources, oldest first.
+        datas DataRow DATA "account",
+        /// Roles, oldest first.
+        roles RoleRow ROLES "account",
+        /// Accounts, oldest first.
+        accounts AccountRow ACCOUNTS "full_name",
+    }
+
+    /// An account by its name.
+    pub async fn account_by_name(&self, name: &AccountName) -> Result<Option<AccountRow>, Error> {
+        one(&self.pool()?, ACCOUNTS, "full_name = ?", name.as_str()).await
+    }
+
+    /// An organisation by its name.
+    pub async fn organization_by_name(
+        &self,
+        name: &Name,
+    ) -> Result<Option<OrganizationRow>, Error> {
+        one(&self.pool()?, ORGANIZATIONS, "name = ?", name.as_str()).await
+    }
+
+    /// The id of what bears a name of a kind: `service`, `data`, `role`, `account`.
+    pub async fn holder(&self, kind: &str, name: &FullName) -> Result<Option<Uuid>, Error> {
+        let row = sqlx::query("SELECT holder FROM names WHERE kind = ? AND full_name = ?")
+            .bind(kind)
+            .bind(name.to_string())
+            .fetch_optional(&self.pool()?)
+            .await?;
+        row.map(|row| {
+            let text: &str = row.try_get("holder")?;
+            text.parse()
+                .map_err(|error| Error::Row(format!("holder: {error}")))
+        })
+        .transpose()
+    }
+
+    /// Where an event is in the log.
+    pub async fn event_sequence(&self, id: EventId) -> Result<Option<u64>, Error> {
+        let row = sqlx::query("SELECT sequence FROM events WHERE id = ?")
+            .bind(id.0.as_bytes().as_slice())
+            .fetch_optional(&self.pool()?)
+            .await?;
+        let sequence: Option<i64> = row.map(|row| row.try_get("sequence")).transpose()?;
+        Ok(sequence.and_then(|sequence| u64::try_from(sequence).ok()))
+    }
+}
+
+async fn one<T: FromRow>(
+    pool: &SqlitePool,
+    select: &str,
+    condition: &str,
+    value: &str,
+) -> Result<Option<T>, Error> {
+    // Both texts are constants of this module.
+    let row = sqlx::query(AssertSqlSafe(format!("{select} WHERE {condition}")))
+        .bind(value)
+        .fetch_optional(pool)
+        .await?;
+    row.as_ref().map(T::from_row).transpose()
+}
+
+async fn list<T: FromRow>(
+    pool: &SqlitePool,
+    select: &str,
+    account: &str,
+    scope: &Scope,
+    page: Page,
+) -> Result<Vec<T>, Error> {
+    let text = format!(
+        "{select} WHERE {account} IN (SELECT value FROM json_each(?)) AND sequence > ? \
+         ORDER BY sequence LIMIT ?"
+    );
+    let after = i64::try_from(page.after).unwrap_or(i64::MAX);
+    let rows: Vec<SqliteRow> = sqlx::query(AssertSqlSafe(text))
+        .bind(scope.names())
+        .bind(after)
+        .bind(page.limit)
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(T::from_row).collect()
+}

@@ -1,0 +1,218 @@
+//! What the views know of each thing, typed.
+
+use eai_core::ids::{AccountId, DataId, OrganizationId, RoleId, ServiceId, UserId};
+use eai_core::names::{AccountName, Name};
+use eai_core::service::Status;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Error;
+
+/// An organisation.
+#[derive(Clone, Debug)]
+pub struct OrganizationRow {
+    /// Its id.
+    pub id: OrganizationId,
+    /// Its name.
+    pub name: Name,
+    /// When its first account was made.
+    pub created_on: OffsetDateTime,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub full_name: AccountName,
+    /// Its organisation.
+    pub organization_id: OrganizationId,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
+/// A user.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    /// Its id.
+    pub id: UserId,
+    /// Its name.
+    pub name: Name,
+    /// The account it belongs to.
+    pub account: AccountName,
+}
+
+/// A data resource.
+#[derive(Clone, Debug)]
+pub struct DataRow {
+    /// Its id.
+    pub id: DataId,
+    /// Its name.
+    pub name: Name,
+    /// Where it lives.
+    pub account: AccountName,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// Who made it.
+    pub created_by: String,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
+/// A role.
+#[derive(Clone, Debug)]
+pub struct RoleRow {
+    /// Its id.
+    pub id: RoleId,
+    /// Its name.
+    pub name: Name,
+    /// Where it lives.
+    pub account: AccountName,
+    /// What it allows.
+    pub policies: Vec<String>,
+    /// Who holds it, in order of joining.
+    pub members: Vec<UserId>,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct ServiceRow {
+    /// Its id.
+    pub id: ServiceId,
+    /// Its name.
+    pub name: Name,
+    /// Where it lives.
+    pub account: AccountName,
+    /// The data mounted in its jobs.
+    pub runtime_id: DataId,
+    /// Its full name.
+    pub runtime: String,
+    /// The role of its jobs.
+    pub role_id: RoleId,
+    /// Its full name.
+    pub role: String,
+    /// Whether it takes traffic.
+    pub status: Status,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// Who made it.
+    pub created_by: String,
+    /// When it last changed.
+    pub updated_on: OffsetDateTime,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
+/// A row as it comes from the database.
+pub(crate) trait FromRow: Sized {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error>;
+}
+
+/// A text column, read as its type.
+fn column<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T, Error> {
+    let text: &str = row.try_get(name)?;
+    serde_json::from_value(text.into()).map_err(|error| Error::Row(format!("{name}: {error}")))
+}
+
+fn time(row: &SqliteRow, name: &str) -> Result<OffsetDateTime, Error> {
+    let text: &str = row.try_get(name)?;
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|error| Error::Row(format!("{name}: {error}")))
+}
+
+fn sequence(row: &SqliteRow) -> Result<u64, Error> {
+    let sequence: i64 = row.try_get("sequence")?;
+    u64::try_from(sequence).map_err(|error| Error::Row(error.to_string()))
+}
+
+impl FromRow for OrganizationRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: column(row, "id")?,
+            name: column(row, "name")?,
+            created_on: time(row, "created_on")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
+
+impl FromRow for AccountRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: column(row, "id")?,
+            full_name: column(row, "full_name")?,
+            organization_id: column(row, "organization_id")?,
+            created_on: time(row, "created_on")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
+
+impl FromRow for UserRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: column(row, "id")?,
+            name: column(row, "name")?,
+            account: column(row, "account")?,
+        })
+    }
+}
+
+impl FromRow for DataRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: column(row, "id")?,
+            name: column(row, "name")?,
+            account: column(row, "account")?,
+            created_on: time(row, "created_on")?,
+            created_by: row.try_get("created_by")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
+
+impl FromRow for RoleRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        let list = |name: &str| -> Result<String, Error> { Ok(row.try_get(name)?) };
+        let read = |error: serde_json::Error| Error::Row(error.to_string());
+        Ok(Self {
+            id: column(row, "id")?,
+            name: column(row, "name")?,
+            account: column(row, "account")?,
+            policies: serde_json::from_str(&list("policies")?).map_err(read)?,
+            members: serde_json::from_str(&list("members")?).map_err(read)?,
+            created_on: time(row, "created_on")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
+
+impl FromRow for ServiceRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: column(row, "id")?,
+            name: column(row, "name")?,
+            account: column(row, "account")?,
+            runtime_id: column(row, "runtime_id")?,
+            runtime: row.try_get("runtime")?,
+            role_id: column(row, "role_id")?,
+            role: row.try_get("role")?,
+            status: column(row, "status")?,
+            created_on: time(row, "created_on")?,
+            created_by: row.try_get("created_by")?,
+            updated_on: time(row, "updated_on")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
