@@ -1,0 +1,83 @@
+//! The suites there are, and running them by name. Numbers only: nothing here asserts how fast anything is.
+
+mod api;
+mod commands;
+mod events;
+mod log;
+mod memory;
+mod replay;
+mod report;
+mod samples;
+mod server;
+
+use std::process::ExitCode;
+
+/// The names of the suites, and what each measures.
+const SUITES: [(&str, &str); 1] = [(
+    "log",
+    "the event log: a command against a bare publish, replay and fold against a bare consumer, memory",
+)];
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    /// How often the kinds of commands take turns.
+    rounds: usize,
+    /// How many commands a turn has.
+    commands: usize,
+    /// How many services are made, changed and replayed.
+    services: usize,
+    /// How often each service is stopped or started in the log that is replayed.
+    changes: usize,
+    /// How often the log is replayed.
+    replays: usize,
+}
+
+impl Size {
+    const FULL: Self = Self {
+        rounds: 15,
+        commands: 200,
+        services: 5000,
+        changes: 34,
+        replays: 5,
+    };
+    /// To see that everything runs.
+    const QUICK: Self = Self {
+        rounds: 3,
+        commands: 40,
+        services: 500,
+        changes: 4,
+        replays: 2,
+    };
+}
+
+pub(crate) async fn run(arguments: &[String]) -> ExitCode {
+    let (flags, suites): (Vec<_>, Vec<_>) =
+        arguments.iter().partition(|text| text.starts_with('-'));
+    let size = match flags.as_slice() {
+        [] => Size::FULL,
+        [flag] if *flag == "--quick" => Size::QUICK,
+        _ => return usage("unknown flag"),
+    };
+    let known = |name: &&String| SUITES.iter().any(|(suite, _)| suite == name);
+    if suites.is_empty() {
+        return usage("no suite was named");
+    }
+    if let Some(unknown) = suites.iter().find(|name| !known(name)) {
+        return usage(&format!("there is no suite `{unknown}`"));
+    }
+    for suite in suites {
+        if suite == "log" {
+            log::run(size).await;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage(what: &str) -> ExitCode {
+    report::complain(&format!("error: {what}; suites:"));
+    for (name, about) in SUITES {
+        report::complain(&format!("  {name}  {about}"));
+    }
+    ExitCode::from(2)
+}
