@@ -7,6 +7,7 @@ mod following;
 mod nats;
 mod platform;
 mod raw;
+mod refused;
 mod stored;
 mod wait;
 
@@ -15,5 +16,6 @@ pub use following::Following;
 pub use nats::{Event, Monitor};
 pub use platform::{Output, Platform, Setup};
 pub use raw::{Raw, RawAnswer};
+pub use refused::{Refused, bearer, check_refused, get, post, refused};
 pub use stored::{Stored, StoredEvent};
 pub use wait::{until, within};
