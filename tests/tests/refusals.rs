@@ -9,6 +9,7 @@ const BAD_FULL: &str =
 const ID: &str = "6c5bf9ec-71f7-4d13-b5ec-24b37f0f8e9e";
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn bad_names() {
     let platform = Platform::start();
     let mut rows = Vec::new();
@@ -131,6 +132,7 @@ async fn bad_names() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_is_not_there_or_not_yours() {
     let platform = Platform::start();
     platform.cli(["service", "new", "web"]).ok();
