@@ -3,6 +3,7 @@
 //! Tests wait on conditions with deadlines; nothing here sleeps to let something happen.
 
 mod api;
+pub mod chaos;
 mod following;
 mod nats;
 mod platform;

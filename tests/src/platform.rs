@@ -233,6 +233,12 @@ impl Platform {
             .unwrap_or_else(|| -status.signal().unwrap_or(0))
     }
 
+    /// Whether it ended by itself since it was started; [`Platform::wait`] then answers at once.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was started");
+        child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Kills it with no chance to say anything; its NATS server stays.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);

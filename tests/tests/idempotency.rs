@@ -137,7 +137,6 @@ async fn many_make_one_name_and_one_wins() {
 }
 
 #[tokio::test]
-#[ignore = "a command that overtakes itself is refused: its log looks twice without a lock between"]
 async fn one_command_sent_many_times_at_once_happens_once() {
     let platform = Platform::start();
     let (api, stored) = (Api::of(&platform), Stored::of(&platform).await);

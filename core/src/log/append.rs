@@ -3,10 +3,8 @@
 //! A publish without an answer may still land later. It never harms, because it carries its expectation:
 //! either it lands and the read-back finds it, or something else landed first and it cannot land any more.
 
+use std::borrow::Cow;
 use std::time::Duration;
-
-use rand::RngExt;
-use tokio::time::Instant;
 
 use super::history::SharedHistory;
 use super::publish::{Message, Published, publish};
@@ -14,6 +12,7 @@ use super::{Error, Log};
 use crate::command::{AnyPart, Context, Decided};
 use crate::digest::Digest;
 use crate::envelope::{Envelope, MAX_BYTES, schema_urn};
+use rand::RngExt;
 
 /// The longest pause between two tries of a command that others keep overtaking.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -31,10 +30,36 @@ pub struct Outcome {
     pub repeated: bool,
 }
 
+/// What is known of a command before it is tried.
+enum Earlier {
+    /// It was not stored.
+    No,
+    /// Some of its aggregates have it, and one that it makes does not.
+    InPart,
+    /// It was stored, and this came of it.
+    Yes(Outcome),
+}
+
 /// One try's messages, and which history each belongs to.
 struct Draft {
     messages: Vec<Message>,
     owners: Vec<usize>,
+    /// Where each history ended.
+    ends: Vec<u64>,
+}
+
+/// How far a command got; it outlives the command's deadline.
+#[derive(Default)]
+struct Progress {
+    tries: u32,
+    /// The aggregates' histories, and where each ended when the last try was decided.
+    known: Option<(Vec<SharedHistory>, Vec<u64>)>,
+    /// A publish went out unanswered: the command could still be stored.
+    doubt: Option<Cow<'static, str>>,
+    /// Why the log cannot be read, as of now.
+    trouble: Option<Cow<'static, str>>,
+    /// Conflicts with nothing new to see.
+    blind: u32,
 }
 
 impl Log {
@@ -44,96 +69,130 @@ impl Log {
         context: &Context,
         parts: &[Box<dyn AnyPart>],
     ) -> Result<Outcome, Error> {
-        let until = Instant::now() + self.inner.settings.deadline;
-        // Once a publish went out unanswered, no other error may hide that it could still be stored.
-        let mut doubt: Option<String> = None;
-        let mut unread: Option<String> = None;
-        let mut histories: Option<Vec<SharedHistory>> = None;
-        let mut blind = 0;
-        for attempt in 0_u32.. {
-            let up = tokio::time::timeout_at(until, self.inner.connection.until_up()).await;
-            if up.is_err() || Instant::now() >= until {
-                return Err(late(context, parts, doubt, unread));
+        let mut progress = Progress::default();
+        let tries = self.tries(context, parts, &mut progress);
+        match tokio::time::timeout(self.inner.settings.deadline, tries).await {
+            Ok(result) => result,
+            Err(_) => Err(progress.too_late(context, parts)),
+        }
+    }
+
+    async fn tries(
+        &self,
+        context: &Context,
+        parts: &[Box<dyn AnyPart>],
+        progress: &mut Progress,
+    ) -> Result<Outcome, Error> {
+        let connection = &self.inner.connection;
+        loop {
+            if progress.tries > 1 {
+                pause(progress.tries).await;
             }
-            let read = match &histories {
-                None => self.histories(parts).await.map(|loaded| (loaded, true)),
-                Some(known) => self
-                    .catch_up_all(parts, known)
-                    .await
-                    .map(|moved| (known.clone(), moved)),
-            };
-            let (known, moved) = match read {
-                Ok(read) => read,
+            progress.tries += 1;
+            if !connection.is_up() {
+                progress.trouble = Some("the connection to the log is down".into());
+                connection.until_up().await;
+            }
+            progress.trouble = Some("the log did not answer a read".into());
+            let first = progress.known.is_none();
+            let known = match self.known(parts, progress).await {
+                Ok(known) => known,
                 Err(Error::Unavailable(reason)) => {
-                    unread = Some(reason);
-                    pause(attempt).await;
+                    progress.trouble = Some(reason.into());
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            unread = None;
+            progress.trouble = None;
             let stored = earlier(context, parts, &known)?;
             #[cfg(feature = "sabotage")]
-            let stored = stored.filter(|_| !self.sabotaged(super::Sabotage::NoReadback));
-            if let Some(outcome) = stored {
-                return Ok(outcome);
+            let broken = self.sabotaged(super::Sabotage::NoReadback);
+            #[cfg(feature = "sabotage")]
+            let stored = if broken { Earlier::No } else { stored };
+            match stored {
+                Earlier::No => {}
+                Earlier::Yes(outcome) => return Ok(outcome),
+                // A command is stored whole: the rest was not read yet, or this is another command.
+                Earlier::InPart if first => {
+                    progress.known = Some((known, Vec::new()));
+                    continue;
+                }
+                Earlier::InPart => return Err(Error::CommandIdReused(context.id)),
             }
-            blind = if moved { 0 } else { blind + 1 };
-            if blind > MOST_BLIND_CONFLICTS && doubt.is_none() {
+            if progress.blind > MOST_BLIND_CONFLICTS && progress.doubt.is_none() {
                 return Err(Error::Damaged(format!(
                     "the newest event of {} is in the log's index but cannot be read",
                     part_names(parts)
                 )));
             }
-            // A refusal here is the truth even after a publish without an answer: what makes `decide`
-            // refuse now has moved an aggregate on, so the old expectation cannot hold any more.
             let draft = self.draft(context, parts, &known)?;
-            histories = Some(known.clone());
             if draft.messages.is_empty() {
-                let sequence = known
-                    .iter()
-                    .map(|history| history.lock().last_sequence)
-                    .max();
                 return Ok(Outcome {
-                    sequence: sequence.unwrap_or(0),
+                    sequence: draft.ends.into_iter().max().unwrap_or(0),
                     events: 0,
                     repeated: false,
                 });
             }
-            if doubt.is_none() {
+            progress.known = Some((known.clone(), draft.ends.clone()));
+            // A command that is in doubt was admitted before.
+            if progress.doubt.is_none() {
                 self.inner
                     .reserve
-                    .admit(&self.inner.connection, context.urgency)
+                    .admit(connection, context.urgency)
                     .await?;
             }
-            let reason = match publish(&self.inner.connection, &draft.messages).await {
+            let doubt = progress.doubt.clone();
+            progress.doubt = Some("no answer to what was sent".into());
+            let reason = match publish(connection, &draft.messages).await {
                 Published::Stored(last) => {
                     self.stored(&draft, &known, last)?;
-                    let events = draft.messages.len();
                     return Ok(Outcome {
                         sequence: last,
-                        events,
+                        events: draft.messages.len(),
                         repeated: false,
                     });
                 }
                 Published::Full if doubt.is_none() => return Err(Error::Full),
-                Published::Full => "the log has no room".to_owned(),
-                Published::Conflict(reason) => reason,
+                Published::Full => "the log has no room".into(),
+                Published::Conflict(reason) => {
+                    progress.doubt = doubt;
+                    reason
+                }
                 Published::Unknown(reason) => {
-                    doubt = Some(reason.clone());
+                    progress.doubt = Some(reason.clone().into());
                     reason
                 }
             };
-            tracing::debug!(command = %context.id, attempt, reason, "append.again");
+            tracing::debug!(command = %context.id, reason, "append.again");
             #[cfg(feature = "sabotage")]
             if self.sabotaged(super::Sabotage::NoReadback) {
                 return Err(crate::aggregate::Refusal::conflict("conflict", reason).into());
             }
-            if attempt > 0 {
-                pause(attempt).await;
-            }
         }
-        Err(late(context, parts, doubt, unread))
+    }
+
+    /// The aggregates' histories: at first what is cached, after a try what the leader has.
+    async fn known(
+        &self,
+        parts: &[Box<dyn AnyPart>],
+        progress: &mut Progress,
+    ) -> Result<Vec<SharedHistory>, Error> {
+        let Some((known, ends)) = &progress.known else {
+            return self.histories(parts).await;
+        };
+        self.catch_up_all(parts, known).await?;
+        let moved = known
+            .iter()
+            .zip(ends)
+            .any(|(history, end)| history.lock().last_sequence != *end);
+        if moved {
+            // What was sent before expects an end that is no more, so it can never be stored.
+            progress.doubt = None;
+            progress.blind = 0;
+        } else {
+            progress.blind += 1;
+        }
+        Ok(known.clone())
     }
 
     async fn histories(&self, parts: &[Box<dyn AnyPart>]) -> Result<Vec<SharedHistory>, Error> {
@@ -145,13 +204,12 @@ impl Log {
         &self,
         parts: &[Box<dyn AnyPart>],
         histories: &[SharedHistory],
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let reads = parts
             .iter()
             .zip(histories)
             .map(|(part, history)| self.catch_up(part.as_ref(), history));
-        let moved = futures::future::try_join_all(reads).await?;
-        Ok(moved.into_iter().any(|moved| moved))
+        futures::future::try_join_all(reads).await.map(drop)
     }
 
     /// Decides every part and writes the documents.
@@ -164,9 +222,11 @@ impl Log {
         let mut draft = Draft {
             messages: Vec::new(),
             owners: Vec::new(),
+            ends: Vec::with_capacity(parts.len()),
         };
         for (owner, (part, history)) in parts.iter().zip(histories).enumerate() {
             let history = history.lock();
+            draft.ends.push(history.last_sequence);
             let mut prevhash = history.last_digest;
             let mut expected = Some((part.address().filter(), history.last_sequence));
             #[cfg(feature = "sabotage")]
@@ -260,46 +320,53 @@ impl Log {
     }
 }
 
-/// The first result of a command that was stored before.
+// === impl Progress ===
+
+impl Progress {
+    /// What is known when the time is over.
+    fn too_late(self, context: &Context, parts: &[Box<dyn AnyPart>]) -> Error {
+        match (self.doubt, self.trouble) {
+            (Some(reason), _) => Error::Unknown {
+                command: context.id,
+                reason: reason.into_owned(),
+            },
+            (None, Some(reason)) => Error::Unavailable(reason.into_owned()),
+            (None, None) => Error::Contended {
+                aggregate: part_names(parts),
+            },
+        }
+    }
+}
+
+/// Whether the command was stored before, by what is known of its aggregates.
 fn earlier(
     context: &Context,
     parts: &[Box<dyn AnyPart>],
     histories: &[SharedHistory],
-) -> Result<Option<Outcome>, Error> {
-    let mut found: Option<(u64, usize)> = None;
+) -> Result<Earlier, Error> {
+    let (mut last, mut events, mut missing) = (0, 0, false);
     for (part, history) in parts.iter().zip(histories) {
-        if let Some((sequence, event)) = history.lock().commands.get(&context.id) {
-            if part.effect() != event.as_ref() {
+        match history.lock().commands.get(&context.id) {
+            Some((_, event)) if part.effect() != event.as_ref() => {
                 return Err(Error::CommandIdReused(context.id));
             }
-            let (last, events) = found.unwrap_or((0, 0));
-            found = Some((last.max(*sequence), events + 1));
+            Some((sequence, _)) => {
+                last = last.max(*sequence);
+                events += 1;
+            }
+            // What makes something always has an event; another part may have had nothing to do.
+            None => missing |= part.is_fresh(),
         }
     }
-    Ok(found.map(|(sequence, events)| Outcome {
-        sequence,
-        events,
-        repeated: true,
-    }))
-}
-
-/// What is known of a command whose time is over.
-fn late(
-    context: &Context,
-    parts: &[Box<dyn AnyPart>],
-    doubt: Option<String>,
-    unread: Option<String>,
-) -> Error {
-    match (doubt, unread) {
-        (Some(reason), _) => Error::Unknown {
-            command: context.id,
-            reason,
-        },
-        (None, Some(reason)) => Error::Unavailable(reason),
-        (None, None) => Error::Contended {
-            aggregate: part_names(parts),
-        },
-    }
+    Ok(match (events, missing) {
+        (0, _) => Earlier::No,
+        (_, true) => Earlier::InPart,
+        (events, false) => Earlier::Yes(Outcome {
+            sequence: last,
+            events,
+            repeated: true,
+        }),
+    })
 }
 
 fn part_names(parts: &[Box<dyn AnyPart>]) -> String {

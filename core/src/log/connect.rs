@@ -15,7 +15,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Connection {
     client: Client,
-    up: watch::Receiver<bool>,
+    link: watch::Receiver<Link>,
+}
+
+/// How the connection fared so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Link {
+    up: bool,
+    /// How many times it broke: short breaks are seen, too.
+    breaks: u64,
 }
 
 /// Why no connection was made.
@@ -42,12 +50,21 @@ pub async fn connect(
     name: &str,
     inbox_prefix: &str,
 ) -> Result<Connection, ConnectError> {
-    let (sender, up) = watch::channel(true);
-    let client = ConnectOptions::with_credentials(credentials)
+    let options = ConnectOptions::with_credentials(credentials)
         .map_err(ConnectError::Credentials)?
         .name(name)
         .custom_inbox_prefix(inbox_prefix)
-        .request_timeout(Some(REQUEST_TIMEOUT))
+        .request_timeout(Some(REQUEST_TIMEOUT));
+    connect_with(options, url).await
+}
+
+/// Connects as `options` say, and reconnects for ever.
+pub async fn connect_with(options: ConnectOptions, url: &str) -> Result<Connection, ConnectError> {
+    let (sender, link) = watch::channel(Link {
+        up: true,
+        breaks: 0,
+    });
+    let client = options
         .reconnect_delay_callback(|attempt| {
             let doublings = u32::try_from(attempt.min(6)).unwrap_or(6);
             Duration::from_millis(4 << doublings)
@@ -56,8 +73,11 @@ pub async fn connect(
             let sender = sender.clone();
             async move {
                 match event {
-                    Event::Connected => drop(sender.send_replace(true)),
-                    Event::Disconnected | Event::Closed => drop(sender.send_replace(false)),
+                    Event::Connected => sender.send_modify(|link| link.up = true),
+                    Event::Disconnected | Event::Closed => sender.send_modify(|link| {
+                        link.up = false;
+                        link.breaks += 1;
+                    }),
                     Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
                         tracing::warn!(%event, "nats.event");
                     }
@@ -71,7 +91,7 @@ pub async fn connect(
             url: url.to_owned(),
             source,
         })?;
-    Ok(Connection { client, up })
+    Ok(Connection { client, link })
 }
 
 // === impl Connection ===
@@ -84,27 +104,49 @@ impl Connection {
 
     /// Whether the connection stands.
     pub fn is_up(&self) -> bool {
-        *self.up.borrow()
+        self.link.borrow().up
     }
 
     /// Waits until the connection stands, so that nothing is queued for a server that is away.
     pub async fn until_up(&self) {
-        let mut up = self.up.clone();
-        // An error means that the client is gone; the request that follows says so.
-        drop(up.wait_for(|up| *up).await);
+        if !self.is_up() {
+            let mut link = self.link.clone();
+            // An error means that the client is gone; the request that follows says so.
+            drop(link.wait_for(|link| link.up).await);
+        }
     }
 
-    /// One request and its answer.
+    /// How many times the connection broke so far.
+    pub(super) fn breaks(&self) -> u64 {
+        self.link.borrow().breaks
+    }
+
+    /// Waits until the connection broke more often than `breaks` times.
+    pub(super) async fn broken_since(&self, breaks: u64) {
+        let mut link = self.link.clone();
+        if link.wait_for(|link| link.breaks != breaks).await.is_err() {
+            // The client is gone, and says so itself where it is asked.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// One request and its answer. A broken connection ends the wait: no answer will come any more.
     pub(super) async fn request(
         &self,
         subject: String,
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<Message, Error> {
-        self.client
-            .request_with_headers(subject, headers, payload)
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))
+        let breaks = self.breaks();
+        tokio::select! {
+            biased;
+            answer = self.client.request_with_headers(subject, headers, payload) => {
+                answer.map_err(|error| Error::Unavailable(error.to_string()))
+            }
+            () = self.broken_since(breaks) => {
+                Err(Error::Unavailable("the connection broke before the answer came".into()))
+            }
+        }
     }
 
     /// One call of the `JetStream` API.

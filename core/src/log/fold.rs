@@ -2,9 +2,11 @@
 
 use time::OffsetDateTime;
 
+use super::chain::{links, read};
 use super::history::PAGE;
 use super::{Error, Log, Position};
 use crate::aggregate::{Aggregate, Event};
+use crate::digest::Digest;
 use crate::subject::Address;
 
 impl Log {
@@ -16,6 +18,7 @@ impl Log {
     ) -> Result<(A::State, Option<OffsetDateTime>), Error> {
         let mut state = A::State::default();
         let mut changed = None;
+        let mut head = Digest::ZERO;
         let mut from = 1;
         loop {
             let (events, more) = self
@@ -26,7 +29,9 @@ impl Log {
                 if sequence > up_to {
                     return Ok((state, changed));
                 }
-                let envelope = super::chain::read(event)?;
+                let envelope = read(event)?;
+                links(sequence, &envelope, head)?;
+                head = event.digest();
                 let parts = envelope
                     .type_parts()
                     .map_err(|error| Error::Damaged(error.to_string()))?;

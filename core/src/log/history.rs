@@ -86,12 +86,12 @@ impl Log {
         Ok(history)
     }
 
-    /// Brings a history up to what the leader has; answers whether it moved.
+    /// Brings a history up to what the leader has.
     pub(super) async fn catch_up(
         &self,
         part: &dyn AnyPart,
         history: &SharedHistory,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let filter = part.address().filter();
         let before = history.lock().last_sequence;
         let newest = self
@@ -121,8 +121,7 @@ impl Log {
             }
             reached = history.last_sequence.max(reached);
         }
-        let mut history = history.lock();
-        history.loaded = true;
-        Ok(history.last_sequence > before)
+        history.lock().loaded = true;
+        Ok(())
     }
 }

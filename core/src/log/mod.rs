@@ -23,7 +23,7 @@ use moka::sync::Cache;
 
 pub use append::Outcome;
 pub use chain::Chain;
-pub use connect::{ConnectError, Connection, connect};
+pub use connect::{ConnectError, Connection, connect, connect_with};
 pub use error::Error;
 pub use read::{Position, Recorded};
 pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up};
@@ -59,6 +59,18 @@ pub struct Settings {
     /// A guard to break.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
+}
+
+impl Settings {
+    /// No guard broken.
+    pub fn new(platform: PlatformId, deadline: Duration) -> Self {
+        Self {
+            platform,
+            deadline,
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
+        }
+    }
 }
 
 /// The event log. Cheap to clone.

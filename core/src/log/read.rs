@@ -97,11 +97,10 @@ impl Log {
         loop {
             let ask = BATCH.min(limit - events.len());
             let more = self.batch(filter, from, ask, &mut events).await?;
-            if !more || events.len() >= limit {
-                return Ok((events, more));
-            }
-            if let Some(last) = events.last() {
-                from = Position::Sequence(last.sequence + 1);
+            let next = events.last().map(|last| last.sequence + 1);
+            match next.map(Position::Sequence) {
+                Some(next) if more && events.len() < limit && next != from => from = next,
+                _ => return Ok((events, more)),
             }
         }
     }
@@ -124,6 +123,7 @@ impl Log {
                 request["start_time"] = time.into();
             }
         }
+        let breaks = self.inner.connection.breaks();
         let inbox = client.new_inbox();
         let mut answers = client
             .subscribe(inbox.clone())
@@ -135,10 +135,14 @@ impl Log {
             .await
             .map_err(|error| unavailable(&error))?;
         loop {
-            let message = tokio::time::timeout(PROGRESS, answers.next())
-                .await
-                .map_err(|_| unavailable(&"no answer to a read"))?
-                .ok_or_else(|| unavailable(&"the connection closed during a read"))?;
+            let message = tokio::select! {
+                biased;
+                message = tokio::time::timeout(PROGRESS, answers.next()) => {
+                    message.map_err(|_| unavailable(&"no answer to a read"))?
+                }
+                () = self.inner.connection.broken_since(breaks) => None,
+            };
+            let message = message.ok_or_else(|| unavailable(&"the connection broke"))?;
             let header = |name: &str| {
                 let headers = message.headers.as_ref()?;
                 headers.get(name).map(async_nats::HeaderValue::as_str)

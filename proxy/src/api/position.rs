@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use eai_core::ids::PlatformId;
@@ -23,6 +23,10 @@ pub(crate) async fn follow(State(state): State<Shared>, request: Request, next: 
         return error.into_response();
     }
     let mut response = next.run(request).await;
+    // Who has no token learns nothing of the log.
+    if response.status() == StatusCode::UNAUTHORIZED {
+        return response;
+    }
     let now = format!("{}:{}", state.facts.platform, state.views.sequence());
     if let Ok(now) = HeaderValue::try_from(now) {
         response.headers_mut().insert(HEADER, now);
