@@ -80,7 +80,7 @@ fn the_command_line_repeats_a_command_by_its_id() {
     assert_eq!(
         other.err,
         format!(
-            "error: command id {id} was used to make `snow.testacc.web`: choose a new one \
+            "error: command id {id} was used for another command: choose a new one \
              (http: 409, command-id-reused)\n"
         )
     );
