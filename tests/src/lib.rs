@@ -2,11 +2,21 @@
 //!
 //! Tests wait on conditions with deadlines; nothing here sleeps to let something happen.
 
+mod api;
 pub mod chaos;
+mod following;
 mod nats;
 mod platform;
+mod raw;
+mod refused;
+mod stored;
 mod wait;
 
+pub use api::{Answer, Api, text};
+pub use following::Following;
 pub use nats::{Event, Monitor};
 pub use platform::{Output, Platform, Setup};
+pub use raw::{Raw, RawAnswer};
+pub use refused::{Refused, bearer, check_refused, get, post, refused};
+pub use stored::{Stored, StoredEvent};
 pub use wait::{until, within};

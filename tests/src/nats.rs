@@ -23,7 +23,9 @@ pub struct Event {
     pub subject: String,
     /// Its sequence in the log.
     pub sequence: u64,
-    /// The document.
+    /// The bytes.
+    pub payload: Vec<u8>,
+    /// The document in them.
     pub document: Value,
 }
 
@@ -67,6 +69,7 @@ impl Monitor {
         Event {
             sequence: sequence.parse().expect("a number"),
             subject: message.subject.to_string(),
+            payload: message.payload.to_vec(),
             document: serde_json::from_slice(&message.payload).expect("a document"),
         }
     }

@@ -6,7 +6,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nkeys::KeyPair;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::wait::until;
@@ -20,6 +22,8 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     /// Another binary than the one under test.
     pub binary: Option<PathBuf>,
+    /// Where it listens, if that is not to be chosen by the platform.
+    pub listen: Option<String>,
 }
 
 /// A running platform. Dropping it kills what belongs to it, and nothing else.
@@ -101,11 +105,12 @@ impl Platform {
     /// Makes a place for one, and does not start it.
     pub fn stopped(setup: Setup) -> Self {
         let home = TempDir::new().expect("a temporary folder");
+        let listen = setup.listen.clone();
         Self {
             home,
             setup,
             child: None,
-            listen: "127.0.0.1:0".into(),
+            listen: listen.unwrap_or_else(|| "127.0.0.1:0".into()),
         }
     }
 
@@ -124,8 +129,10 @@ impl Platform {
             let url = printed.lines().find_map(|line| line.strip_prefix("ready "));
             url.map(str::to_owned).ok_or_else(|| self.log())
         });
-        let port = url.rsplit_once(':').expect("a port").1.to_owned();
-        self.listen = format!("127.0.0.1:{port}");
+        if self.setup.listen.is_none() {
+            let port = url.rsplit_once(':').expect("a port").1.to_owned();
+            self.listen = format!("127.0.0.1:{port}");
+        }
     }
 
     /// Starts the process, and does not wait.
@@ -300,6 +307,40 @@ impl Platform {
     /// Where its API is.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)
+    }
+
+    /// The address and port of its API.
+    pub fn address(&self) -> &str {
+        &self.listen
+    }
+
+    /// Another setup for the next start.
+    pub fn set_up(&mut self, setup: Setup) {
+        self.setup = setup;
+    }
+
+    /// The process id of the platform.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it was started").id()
+    }
+
+    /// What it printed since its last start.
+    pub fn printed(&self) -> String {
+        self.read("stdout")
+    }
+
+    /// Where its NATS server listens.
+    pub fn nats_url(&self) -> String {
+        let identity = fs::read(self.data().join("platform.json")).expect("platform.json");
+        let identity: Value = serde_json::from_slice(&identity).expect("JSON");
+        format!("nats://127.0.0.1:{}", identity["natsPort"])
+    }
+
+    /// One of its keys: `account`, `signing`, ...
+    pub fn seed(&self, name: &str) -> KeyPair {
+        let path = self.data().join(format!("keys/{name}.nk"));
+        let seed = fs::read_to_string(path).expect("a key file");
+        KeyPair::from_seed(seed.trim()).expect("a seed")
     }
 
     /// A fresh access token.

@@ -1,12 +1,12 @@
 //! Accounts, their organisation, and the caller itself.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use eai_core::names::{Name, Reference};
 use eai_projections::{AccountRow, OrganizationRow};
 use serde::Serialize;
 
-use super::extract::Params;
+use super::extract::{Params, Ref};
 use super::list::{List, ListQuery};
 use super::service::shown;
 use super::{ApiError, Shared, resolve};
@@ -90,7 +90,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
-    Path(reference): Path<String>,
+    Ref(reference): Ref,
 ) -> Result<Json<Account>, ApiError> {
     let row = resolve::account(&state, &caller, &reference).await?;
     Ok(Json(shape(&row)))
@@ -111,7 +111,7 @@ pub(crate) async fn organizations(
 pub(crate) async fn organization(
     State(state): State<Shared>,
     caller: Caller,
-    Path(reference): Path<String>,
+    Ref(reference): Ref,
 ) -> Result<Json<Organization>, ApiError> {
     let own: Name = caller.account.organization();
     let row = state.views.organization_by_name(&own).await?;

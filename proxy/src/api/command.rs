@@ -40,6 +40,16 @@ pub(crate) async fn execute(
     Ok(outcome)
 }
 
+/// Why a command that was executed did not make what it should have.
+pub(crate) fn made_nothing(outcome: &Outcome, id: CommandId) -> ApiError {
+    if outcome.repeated {
+        let text = format!("command id {id} was used to make something else: choose a new one");
+        ApiError::command_id_reused(text)
+    } else {
+        ApiError::internal(&format!("command {id} made nothing that the views have"))
+    }
+}
+
 /// Stops and deactivations may use the log's reserve.
 pub(crate) fn essential(context: Context) -> Context {
     Context {

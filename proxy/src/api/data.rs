@@ -1,14 +1,14 @@
 //! Data resources: make, list, get.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use eai_core::data;
 use eai_core::ids::DataId;
 use eai_projections::DataRow;
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Input, Key, Params};
+use super::extract::{Input, Key, Params, Ref};
 use super::list::{List, ListQuery};
 use super::service::shown;
 use super::{ApiError, Shared, command, resolve};
@@ -58,7 +58,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
-    Path(reference): Path<String>,
+    Ref(reference): Ref,
 ) -> Result<Json<Data>, ApiError> {
     resolve::data(&state, &caller, &reference)
         .await
@@ -76,8 +76,9 @@ pub(crate) async fn create(
     let full_name = resolve::new_name(&caller, &wanted.name, wanted.account.as_deref())?;
     let made = DataId(id.aggregate(0));
     let context = command::context(&caller, id, &headers);
-    command::execute(&state, &context, &data::create(made, &full_name)).await?;
-    let row = resolve::data(&state, &caller, &made.to_string()).await?;
+    let outcome = command::execute(&state, &context, &data::create(made, &full_name)).await?;
+    let row = state.views.data(made).await?;
+    let row = row.ok_or_else(|| command::made_nothing(&outcome, id))?;
     if row.account.join(row.name.clone()) != full_name {
         return Err(ApiError::command_id_reused(format!(
             "command id {id} was used to make `{}.{}`: choose a new one",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use eai_core::envelope::MEDIA_TYPE;
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::event_filter::{EventFilter, EventQuery};
-use super::extract::Params;
+use super::extract::{Params, Ref};
 use super::health::Readiness;
 use super::list::{List, limit};
 use super::{ApiError, Shared};
@@ -39,20 +39,37 @@ pub(crate) async fn list(
     caller: Caller,
     Params(query): Params<EventQuery>,
 ) -> Result<Response, ApiError> {
-    let filter = query.filter(&caller.account)?;
-    let most = limit(query.limit, MOST)? as usize;
+    let filter = filter(&state, &caller, &query).await?;
+    let most = limit("limit", query.limit, MOST)? as usize;
     if query.follow {
         return follow(state, filter, query.tail).await;
     }
     let (events, next) = match query.tail {
         Some(tail) => (
-            newest(&state, &filter, limit(Some(tail), MOST)? as usize).await?,
+            newest(&state, &filter, limit("tail", Some(tail), MOST)? as usize).await?,
             None,
         ),
         None => page(&state, &filter, most).await?,
     };
     let items: Vec<Box<RawValue>> = events.iter().map(line).collect::<Result<_, _>>()?;
     Ok(Json(List { items, next }).into_response())
+}
+
+/// What is asked for. An `id` may be that of an event, which only the views know.
+async fn filter(
+    state: &Shared,
+    caller: &Caller,
+    query: &EventQuery,
+) -> Result<EventFilter, ApiError> {
+    let filter = query.filter(&caller.account)?;
+    let named = match query.id() {
+        Some(id) => state.views.event_sequence(id).await?,
+        None => None,
+    };
+    match named {
+        Some(sequence) => query.only(&caller.account, sequence),
+        None => Ok(filter),
+    }
 }
 
 /// One page from the filter's start, and where the next one begins.
@@ -123,7 +140,7 @@ async fn newest(
 pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
-    Path(reference): Path<String>,
+    Ref(reference): Ref,
 ) -> Result<Response, ApiError> {
     let missing = || {
         ApiError::not_found(format!(
@@ -132,6 +149,8 @@ pub(crate) async fn get(
         ))
     };
     let sequence = match (reference.parse::<u64>(), reference.parse::<EventId>()) {
+        // The log counts from 1, and takes a question for 0 as a mistake.
+        (Ok(0), _) => return Err(missing()),
         (Ok(sequence), _) => sequence,
         (_, Ok(id)) => state.views.event_sequence(id).await?.ok_or_else(missing)?,
         _ => {
@@ -163,7 +182,7 @@ async fn follow(
         Some(0) => Position::Sequence(state.log.last_sequence().await? + 1),
         Some(tail) => {
             let end = state.log.last_sequence().await?;
-            let last = newest(&state, &filter, limit(Some(tail), MOST)? as usize).await?;
+            let last = newest(&state, &filter, limit("tail", Some(tail), MOST)? as usize).await?;
             Position::Sequence(last.first().map_or(end + 1, |event| event.sequence))
         }
     };

@@ -1,14 +1,19 @@
 //! Which events are asked for: what of it the log filters, and what is left to look at.
 
 use eai_core::envelope::TypeParts;
+use eai_core::ids::EventId;
 use eai_core::log::{Position, Recorded};
 use eai_core::names::AccountName;
 use eai_core::subject::account_filter;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
 
 use super::ApiError;
+
+/// The log counts nanoseconds since 1970 in 63 bits: what is later would wrap around and be early.
+const LATEST: OffsetDateTime = datetime!(2262-01-01 00:00 UTC);
 
 /// What a reading of events may be asked.
 #[derive(Debug, Default, Deserialize)]
@@ -16,7 +21,7 @@ use super::ApiError;
 pub(crate) struct EventQuery {
     /// `service`, `service.created` or `eai.service.created.v1`.
     r#type: Option<String>,
-    /// An aggregate's id.
+    /// An aggregate's id, or an event's.
     id: Option<String>,
     /// A sequence or a time to begin at.
     since: Option<String>,
@@ -40,6 +45,8 @@ pub(crate) struct EventFilter {
     pub(crate) from: Position,
     version: Option<u16>,
     until: Option<Position>,
+    /// The one event that is asked for.
+    only: Option<u64>,
 }
 
 impl EventQuery {
@@ -74,6 +81,41 @@ impl EventQuery {
             from,
             version,
             until,
+            only: None,
+        })
+    }
+
+    /// The id that is asked for, if an event may have it.
+    pub(crate) fn id(&self) -> Option<EventId> {
+        self.id.as_deref()?.parse().ok()
+    }
+
+    /// Reads the question where its `id` is that of the event at `sequence`.
+    pub(crate) fn only(
+        &self,
+        account: &AccountName,
+        sequence: u64,
+    ) -> Result<EventFilter, ApiError> {
+        let anywhere = Self {
+            id: None,
+            r#type: self.r#type.clone(),
+            since: self.since.clone(),
+            until: self.until.clone(),
+            after: self.after.clone(),
+            ..Self::default()
+        };
+        let filter = anywhere.filter(account)?;
+        let from = match filter.from {
+            Position::Sequence(from) => Position::Sequence(from.max(sequence)),
+            time @ Position::Time(_) => time,
+        };
+        // A stream that follows does not end with what it waits for.
+        let end = (!self.follow).then_some(Position::Sequence(sequence));
+        Ok(EventFilter {
+            from,
+            until: filter.until.or(end),
+            only: Some(sequence),
+            ..filter
         })
     }
 }
@@ -89,6 +131,9 @@ impl EventFilter {
 
     /// Whether an event on the subjects is one that was asked for.
     pub(crate) fn takes(&self, event: &Recorded) -> bool {
+        if self.only.is_some_and(|only| only != event.sequence) {
+            return false;
+        }
         let Some(version) = self.version else {
             return true;
         };
@@ -118,7 +163,7 @@ fn check_token(text: &str) -> Result<(), ApiError> {
         Ok(())
     } else {
         Err(ApiError::bad_request(
-            "`type` must read service, service.created or eai.service.created.v1, and `id` be an aggregate's id",
+            "`type` must read service, service.created or eai.service.created.v1, and `id` be an aggregate's id or an event's",
         ))
     }
 }
@@ -128,7 +173,7 @@ fn position(name: &str, text: &str) -> Result<Position, ApiError> {
         return Ok(Position::Sequence(sequence));
     }
     OffsetDateTime::parse(text, &Rfc3339)
-        .map(Position::Time)
+        .map(|time| Position::Time(time.clamp(OffsetDateTime::UNIX_EPOCH, LATEST)))
         .map_err(|_| {
             ApiError::bad_request(format!(
                 "`{name}` must be a sequence or a time such as 2025-08-05T18:52:53Z"
@@ -208,5 +253,9 @@ mod tests {
             Position::Time(_)
         ));
         assert!(filter(&since("yesterday")).is_err());
+        let bounded = |text| filter(&since(text)).unwrap().from;
+        assert_eq!(bounded("2999-01-01T00:00:00Z"), Position::Time(LATEST));
+        let first = Position::Time(OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(bounded("1500-01-01T00:00:00Z"), first);
     }
 }

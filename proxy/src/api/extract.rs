@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use eai_core::ids::CommandId;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -19,6 +19,9 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A JSON body, read whole.
 pub(crate) struct Input<T>(pub(crate) T);
+
+/// What the path names: an id, a full name or a plain name, not read yet.
+pub(crate) struct Ref(pub(crate) String);
 
 /// The query's parameters.
 pub(crate) struct Params<T>(pub(crate) T);
@@ -45,9 +48,26 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Input<T> {
                 }
             })?
             .to_bytes();
+        // Fields have names: a list of values by position is nobody's intention.
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(ApiError::bad_json(
+                "the body is not what is expected: send a JSON object",
+            ));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             ApiError::bad_json(format!("the body is not what is expected: {error}"))
         })
+    }
+}
+
+impl FromRequestParts<Shared> for Ref {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(reference)| Self(reference))
+            .map_err(|_| ApiError::bad_request("the path is not UTF-8"))
     }
 }
 

@@ -1,11 +1,18 @@
 //! `/livez` and `/readyz`, and the gate before everything that needs a platform in order.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use tokio::time::timeout;
+
 use super::{ApiError, Shared};
+
+/// How long the log may take to answer while the platform counts as ready.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// How far the platform is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +32,7 @@ pub(crate) async fn live() -> &'static str {
 
 /// The platform serves; if not, why.
 pub(crate) async fn ready(State(state): State<Shared>) -> Response {
-    match not_ready(&state) {
+    match not_ready(&state).await {
         None => "ok\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
@@ -39,7 +46,7 @@ pub(crate) async fn gate(State(state): State<Shared>, request: Request, next: Ne
     next.run(request).await
 }
 
-fn not_ready(state: &Shared) -> Option<String> {
+async fn not_ready(state: &Shared) -> Option<String> {
     match *state.readiness.borrow() {
         Readiness::Starting => return Some("starting".into()),
         Readiness::Stopping => return Some("stopping".into()),
@@ -48,5 +55,13 @@ fn not_ready(state: &Shared) -> Option<String> {
     if let Some(reason) = state.views.halted() {
         return Some(reason);
     }
-    (!state.log.connection().is_up()).then(|| "the connection to the log is down".into())
+    if !state.log.connection().is_up() {
+        return Some("the connection to the log is down".into());
+    }
+    // A server that hangs keeps its connections for minutes: only an answer shows that it works.
+    match timeout(ANSWER_TIME, state.log.last_sequence()).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("the log does not answer".into()),
+    }
 }

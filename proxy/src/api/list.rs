@@ -59,7 +59,7 @@ impl ListQuery {
         };
         Ok(Page {
             after,
-            limit: limit(self.limit, MOST)? + 1,
+            limit: limit("limit", self.limit, MOST)? + 1,
         })
     }
 
@@ -81,12 +81,12 @@ impl ListQuery {
     }
 }
 
-/// A limit that was asked for, if it is one.
-pub(crate) fn limit(asked: Option<u32>, most: u32) -> Result<u32, ApiError> {
+/// A limit that was asked for as `name`, if it is one.
+pub(crate) fn limit(name: &str, asked: Option<u32>, most: u32) -> Result<u32, ApiError> {
     match asked.unwrap_or(most) {
         limit if (1..=most).contains(&limit) => Ok(limit),
         _ => Err(ApiError::bad_request(format!(
-            "`limit` must be from 1 to {most}"
+            "`{name}` must be from 1 to {most}"
         ))),
     }
 }

@@ -1,11 +1,11 @@
 //! Roles: list, get.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use eai_projections::RoleRow;
 use serde::Serialize;
 
-use super::extract::Params;
+use super::extract::{Params, Ref};
 use super::list::{List, ListQuery};
 use super::service::shown;
 use super::{ApiError, Shared, resolve};
@@ -50,7 +50,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
-    Path(reference): Path<String>,
+    Ref(reference): Ref,
 ) -> Result<Json<Role>, ApiError> {
     resolve::role(&state, &caller, &reference)
         .await

@@ -1,17 +1,17 @@
 //! Services: make, list, get, start, stop, deactivate, reactivate.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use eai_core::command::Part;
-use eai_core::ids::CommandId;
+use eai_core::ids::{CommandId, ServiceId};
 use eai_core::service::{self, Command, New, Owned, Resource, ServiceAggregate};
 use eai_core::subject::Address;
 use eai_projections::ServiceRow;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::extract::{Input, Key, Params};
+use super::extract::{Input, Key, Params, Ref};
 use super::list::{List, ListQuery};
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
@@ -86,7 +86,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
-    Path(reference): Path<String>,
+    Ref(reference): Ref,
 ) -> Result<Json<Service>, ApiError> {
     let row = resolve::service(&state, &caller, &reference).await?;
     Ok(Json(shape(&state, row)))
@@ -130,8 +130,8 @@ pub(crate) async fn create(
     )?;
     let context = command::context(&caller, id, &headers);
     let outcome = command::execute(&state, &context, &parts).await?;
-    let made = id.aggregate(0);
-    let row = resolve::service(&state, &caller, &made.to_string()).await?;
+    let row = state.views.service(ServiceId(id.aggregate(0))).await?;
+    let row = row.ok_or_else(|| command::made_nothing(&outcome, id))?;
     if row.account.join(row.name.clone()) != full_name {
         return Err(ApiError::command_id_reused(format!(
             "command id {id} was used to make `{}.{}`: choose a new one",
@@ -194,7 +194,7 @@ macro_rules! verbs {
             caller: Caller,
             Key(id): Key,
             headers: HeaderMap,
-            Path(reference): Path<String>,
+            Ref(reference): Ref,
         ) -> Result<Json<Service>, ApiError> {
             change(state, caller, id, headers, reference, Command::$command).await
         }

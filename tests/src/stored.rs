@@ -1,0 +1,88 @@
+//! What NATS itself says is stored, read with the platform's own rights and a stock client.
+
+use async_nats::ConnectOptions;
+use async_nats::jetstream::{self, stream::Stream};
+use eai_core::log::STREAM;
+use eai_core::log::credentials::{User, creds_text, user};
+use nkeys::KeyPair;
+use serde_json::Value;
+
+use crate::platform::Platform;
+
+/// The stream of events.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    stream: Stream,
+}
+
+/// One stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its subject.
+    pub subject: String,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// Opens the stream of a platform, with credentials minted from its data directory.
+    pub async fn of(platform: &Platform) -> Self {
+        let account = platform.seed("account");
+        let key = KeyPair::new_user();
+        let jwt = user(User::Platform, &account, &key, 0).expect("a token");
+        let credentials = creds_text(&jwt, &key).expect("credentials");
+        let client = ConnectOptions::with_credentials(&credentials)
+            .expect("credentials")
+            .connect(platform.nats_url())
+            .await
+            .expect("a connection");
+        let stream = jetstream::new(client).get_stream(STREAM).await;
+        Self {
+            stream: stream.expect("the stream"),
+        }
+    }
+
+    /// The last sequence.
+    pub async fn last(&self) -> u64 {
+        let info = self.stream.get_info().await.expect("the stream's state");
+        info.state.last_sequence
+    }
+
+    /// One event.
+    pub async fn get(&self, sequence: u64) -> StoredEvent {
+        let message = self.stream.get_raw_message(sequence).await;
+        let message = message.expect("a stored event");
+        StoredEvent {
+            sequence,
+            subject: message.subject.to_string(),
+            payload: message.payload.to_vec(),
+        }
+    }
+
+    /// All events behind `after`.
+    pub async fn after(&self, after: u64) -> Vec<StoredEvent> {
+        let mut events = Vec::new();
+        for sequence in after + 1..=self.last().await {
+            events.push(self.get(sequence).await);
+        }
+        events
+    }
+}
+
+// === impl StoredEvent ===
+
+impl StoredEvent {
+    /// The document.
+    pub fn document(&self) -> Value {
+        serde_json::from_slice(&self.payload).expect("a document")
+    }
+
+    /// The event's type.
+    pub fn kind(&self) -> String {
+        crate::api::text(&self.document()["type"])
+    }
+}
