@@ -77,11 +77,10 @@ pub fn read(event: &Recorded) -> Result<Envelope<'_>, Error> {
     let event_type = envelope
         .type_parts()
         .map_err(|error| damaged(error.to_string()))?;
+    let account = parts.account();
     if (event_type.kind, event_type.name) != (parts.kind, parts.event)
-        || envelope.aggregate_id() != parts.id
-        || parts
-            .account()
-            .is_ok_and(|account| account.as_str() != envelope.account)
+        || envelope.subject.split_once('/') != Some((parts.kind, parts.id))
+        || !account.is_ok_and(|account| account.as_str() == envelope.account)
     {
         return Err(damaged("the document belongs to another subject".into()));
     }
@@ -104,4 +103,65 @@ pub fn links(sequence: u64, envelope: &Envelope<'_>, head: Digest) -> Result<(),
 pub fn aggregate_key(subject: &str) -> &str {
     let key = subject.strip_prefix("eai.event.").unwrap_or(subject);
     key.rsplit_once('.').map_or(key, |(key, _)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0d6f5e3c-0000-4000-8000-000000000001";
+
+    fn event(subject: &str, document_subject: &str, account: &str) -> Recorded {
+        let payload = serde_json::json!({
+            "specversion": "1.0", "id": ID, "source": "urn:eai:platform:x",
+            "type": "eai.service.started.v1", "subject": document_subject,
+            "time": "2026-01-02T03:04:05.006Z", "datacontenttype": "application/json",
+            "dataschema": "urn:eai:schema:eai.service.started.v1", "account": account,
+            "actor": "platform", "commandid": ID, "correlationid": ID,
+            "prevhash": Digest::ZERO.to_string(), "data": {},
+        });
+        Recorded {
+            sequence: 7,
+            subject: format!("eai.event.{subject}"),
+            payload: payload.to_string().into(),
+        }
+    }
+
+    #[test]
+    fn a_document_belongs_to_one_subject_only() {
+        let (right, document) = ("snow.testacc.service.1.started", "service/1");
+        let good = event(right, document, "snow.testacc");
+        assert!(read(&good).is_ok(), "{:?}", read(&good));
+        for (subject, document, account) in [
+            ("snow.testacc.service.2.started", document, "snow.testacc"),
+            ("snow.testacc.role.1.started", document, "snow.testacc"),
+            ("snow.testacc.service.1.stopped", document, "snow.testacc"),
+            ("snow.other.service.1.started", document, "snow.testacc"),
+            ("SNOW.testacc.service.1.started", document, "snow.testacc"),
+            ("snow.testacc.service.1", document, "snow.testacc"),
+            (right, "role/1", "snow.testacc"),
+            (right, "1", "snow.testacc"),
+            (right, document, "snow.other"),
+        ] {
+            let event = event(subject, document, account);
+            let error = read(&event).unwrap_err().to_string();
+            assert!(error.contains("event 7"), "{error}");
+        }
+    }
+
+    #[test]
+    fn sequences_have_no_gaps() {
+        assert!(follows(0, 1).is_ok() && follows(6, 7).is_ok());
+        let text = follows(6, 10).unwrap_err().to_string();
+        assert!(text.contains("3 event(s) from sequence 7"), "{text}");
+        for (last, sequence) in [(7, 7), (7, 6), (7, 0)] {
+            assert!(follows(last, sequence).is_err());
+        }
+    }
+
+    #[test]
+    fn an_aggregate_is_named_by_its_subject_without_the_event() {
+        let key = aggregate_key("eai.event.snow.testacc.service.1.started");
+        assert_eq!(key, "snow.testacc.service.1");
+    }
 }
