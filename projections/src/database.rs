@@ -11,9 +11,9 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
-use super::Error;
+use super::{Error, checkpoint};
 
 /// Changes with `schema.sql`: views of another version are folded anew.
 const VERSION: i64 = 1;
@@ -53,30 +53,36 @@ fn generations(directory: &Path) -> Result<Vec<Generation>, Error> {
     Ok(found)
 }
 
+/// Makes the folder of the views.
+pub(crate) fn make_directory(directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).map_err(|source| Error::File {
+        path: directory.to_owned(),
+        source,
+    })
+}
+
 /// The newest generation that this version can use; a new one where there is none.
 pub(crate) async fn newest(
     directory: &Path,
 ) -> Result<(Generation, SqliteConnection, SqlitePool), Error> {
-    fs::create_dir_all(directory).map_err(|source| Error::File {
-        path: directory.to_owned(),
-        source,
-    })?;
+    make_directory(directory)?;
     let generations = generations(directory)?;
-    let newest = generations.last().copied();
-    if let Some(generation) = newest {
+    for generation in generations.iter().rev().copied() {
         match usable(&path(directory, generation)).await {
             Ok(writer) => {
-                forget(directory, |old| old < generation)?;
                 let pool = readers(&path(directory, generation)).await?;
+                forget(directory, |other| other != generation)?;
                 return Ok((generation, writer, pool));
             }
-            Err(error) => {
-                tracing::warn!(%error, "views.unusable: they are folded anew from the log");
-            }
+            Err(error) => tracing::warn!(generation, %error, "views.unusable"),
         }
     }
-    let generation = newest.map_or(1, |newest| newest + 1);
-    let writer = create(&path(directory, generation)).await?;
+    if !generations.is_empty() {
+        tracing::warn!("views.anew: they are folded from the log");
+    }
+    let generation = generations.last().map_or(1, |newest| newest + 1);
+    let mut writer = create(&path(directory, generation)).await?;
+    finish(&mut writer).await?;
     let pool = readers(&path(directory, generation)).await?;
     Ok((generation, writer, pool))
 }
@@ -114,28 +120,41 @@ pub(crate) fn forget(directory: &Path, unused: impl Fn(Generation) -> bool) -> R
     Ok(())
 }
 
-/// Makes an empty database with its tables.
+/// Makes an empty database with its tables. It is not used after a restart until it is finished.
 pub(crate) async fn create(path: &Path) -> Result<SqliteConnection, Error> {
     let mut connection = options(path).create_if_missing(true).connect().await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     transaction.execute(SCHEMA).await?;
-    transaction.execute("PRAGMA user_version = 1").await?;
     transaction.commit().await?;
     Ok(connection)
 }
 
+/// Says that the views in it may be used: a rebuild that broke off leaves some that are far behind.
+pub(crate) async fn finish(connection: &mut SqliteConnection) -> Result<(), Error> {
+    // A pragma takes no parameters.
+    let text = AssertSqlSafe(format!("PRAGMA user_version = {VERSION}"));
+    connection.execute(text).await?;
+    Ok(())
+}
+
+/// A connection that writes to a database that is there.
+pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, Error> {
+    Ok(options(path).connect().await?)
+}
+
 async fn usable(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = options(path).connect().await?;
+    let mut connection = writer(path).await?;
     let row = connection.fetch_one("PRAGMA user_version").await?;
-    let version: i64 = row.try_get(0)?;
-    if version != VERSION {
-        return Err(Error::Row(format!(
-            "made by version {version}, this is {VERSION}"
-        )));
+    match row.try_get(0)? {
+        VERSION => {}
+        0 => return Err(Error::Row("they were never finished".into())),
+        version => {
+            return Err(Error::Row(format!(
+                "made by version {version}, this is {VERSION}"
+            )));
+        }
     }
-    connection
-        .fetch_optional("SELECT sequence FROM checkpoint")
-        .await?;
+    checkpoint::read(&mut connection).await?;
     Ok(connection)
 }
 

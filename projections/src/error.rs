@@ -47,14 +47,30 @@ impl Error {
     /// Whether going on could only make it worse: the log or the views are not what they were.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Halted { .. } | Self::Mismatch(_) => true,
-            Self::Log(error) => {
-                matches!(
-                    error,
-                    log::Error::Damaged(_) | log::Error::Unreadable { .. }
-                )
-            }
-            Self::Behind { .. } | Self::Database(_) | Self::Row(_) | Self::File { .. } => false,
+            Self::Halted { .. } | Self::Mismatch(_) | Self::Row(_) => true,
+            Self::Log(_) => self.is_damaged_log(),
+            Self::Database(_) => self.is_broken_database(),
+            Self::Behind { .. } | Self::File { .. } => false,
         }
+    }
+
+    /// The log is not what it was: other views would not help.
+    pub(crate) fn is_damaged_log(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(log::Error::Damaged(_) | log::Error::Unreadable { .. })
+        )
+    }
+
+    /// The views' file is not what it was. Anything else that a database says, such as a full disk, may pass.
+    pub(crate) fn is_broken_database(&self) -> bool {
+        /// A missing table or column, a malformed page, and what is no database.
+        const BROKEN: [u32; 3] = [1, 11, 26];
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        // The lower byte is the code itself, the rest says more about it.
+        let code = error.code().and_then(|code| code.parse::<u32>().ok());
+        code.is_some_and(|code| BROKEN.contains(&(code & 0xff)))
     }
 }

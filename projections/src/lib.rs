@@ -10,6 +10,7 @@ mod fold;
 mod project;
 mod projector;
 mod query;
+mod reader;
 mod rebuild;
 mod rows;
 mod scrub;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eai_core::log::{Log, Position, Recorded, Subscription};
+use eai_core::log::{Log, Position};
 use eai_core::subject::ALL_EVENTS;
 use tokio_util::sync::CancellationToken;
 
 use super::store::{Progress, Shared};
-use super::{Error, checkpoint, fold};
+use super::{Error, checkpoint, fold, reader};
 
-/// How many events one transaction may fold.
-pub(crate) const BATCH: usize = 1000;
-/// The longest pause before a failed batch is tried again.
+/// The first pause before a failed batch is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Folds events into the views as they are stored.
@@ -32,34 +32,46 @@ enum Ended {
 impl Projector {
     /// Runs until `stop`, which is looked at between batches only: a batch is never left half-way.
     pub async fn run(self, stop: CancellationToken) {
-        let mut pause = Duration::from_millis(10);
+        let mut pause = SHORTEST_PAUSE;
         loop {
-            let generation = self.shared.progress.borrow().generation;
+            let (generation, sequence) = {
+                let now = self.shared.progress.borrow();
+                (now.generation, now.sequence)
+            };
             match self.follow(generation, &stop).await {
                 Ok(Ended::Stopped) => return,
-                Ok(Ended::Replaced) => pause = Duration::from_millis(10),
+                Ok(Ended::Replaced) => pause = SHORTEST_PAUSE,
                 Err(error) if error.is_final() => {
-                    self.shared.halt(&error);
+                    self.shared.halt(generation, &error);
                     if !self.until_replaced(generation, &stop).await {
                         return;
                     }
                 }
                 Err(error) => {
+                    if self.shared.progress.borrow().sequence != sequence {
+                        pause = SHORTEST_PAUSE;
+                    }
                     tracing::warn!(%error, "views.retry");
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = tokio::time::sleep(pause) => {}
                     }
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    if let Error::Database(_) = error
+                        && let Err(error) = self.shared.renew_writer().await
+                    {
+                        tracing::warn!(%error, "views.retry");
+                    }
                 }
             }
         }
     }
 
     async fn follow(&self, generation: u64, stop: &CancellationToken) -> Result<Ended, Error> {
-        let sequence = {
-            let mut writer = self.shared.writer.lock().await;
-            checkpoint::resume(&mut writer.connection, &self.log).await?
+        let mut sequence = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Ended::Stopped),
+            resumed = self.resume() => resumed?,
         };
         let mut subscription = self
             .log
@@ -72,22 +84,32 @@ impl Projector {
                 _ = replaced.wait_for(|now| now.generation != generation) => {
                     return Ok(Ended::Replaced);
                 }
-                first = subscription.next() => first?,
+                first = reader::next(&mut subscription, &self.log, sequence) => first?,
             };
-            let (batch, broken) = gather(first, &mut subscription);
-            let mut writer = self.shared.writer.lock().await;
+            let (batch, broken) = reader::gather(first, &mut subscription);
+            let mut writer = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Ended::Stopped),
+                writer = self.shared.writer.lock() => writer,
+            };
             if writer.generation != generation {
                 return Ok(Ended::Replaced);
             }
             let folded = fold::fold(&mut writer.connection, &batch).await?;
+            sequence = folded.sequence;
             self.shared
                 .progress
-                .send_modify(|now| now.sequence = folded.sequence);
+                .send_modify(|now| now.sequence = sequence);
             drop(writer);
             if let Some(error) = folded.stopped.or(broken) {
                 return Err(error);
             }
         }
+    }
+
+    async fn resume(&self) -> Result<u64, Error> {
+        let mut writer = self.shared.writer.lock().await;
+        checkpoint::resume(&mut writer.connection, &self.log).await
     }
 
     /// Halted views stay so until a rebuild; answers whether there was one.
@@ -99,20 +121,4 @@ impl Projector {
             _ = progress.wait_for(replaced) => true,
         }
     }
-}
-
-/// What is here already goes into the same transaction; an error behind it comes after it.
-pub(crate) fn gather(
-    first: Recorded,
-    subscription: &mut Subscription,
-) -> (Vec<Recorded>, Option<Error>) {
-    let mut batch = vec![first];
-    while batch.len() < BATCH {
-        match subscription.ready() {
-            Some(Ok(event)) => batch.push(event),
-            Some(Err(error)) => return (batch, Some(error.into())),
-            None => break,
-        }
-    }
-    (batch, None)
 }

@@ -2,10 +2,11 @@
 
 use eai_core::ids::{AccountId, DataId, EventId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, FullName, Name};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::checkpoint::number;
 use super::rows::{AccountRow, DataRow, FromRow, OrganizationRow, RoleRow, ServiceRow, UserRow};
 use super::{Error, Views};
 
@@ -50,7 +51,7 @@ macro_rules! by_id {
     ($($(#[$doc:meta])* $name:ident $id:ident $row:ident $select:ident,)*) => {$(
         $(#[$doc])*
         pub async fn $name(&self, id: $id) -> Result<Option<$row>, Error> {
-            one(&self.pool()?, $select, "id = ?", &id.to_string()).await
+            self.one($select, "id = ?", &id.to_string()).await
         }
     )*};
 }
@@ -59,7 +60,7 @@ macro_rules! lists {
     ($($(#[$doc:meta])* $name:ident $row:ident $select:ident $account:literal,)*) => {$(
         $(#[$doc])*
         pub async fn $name(&self, scope: &Scope, page: Page) -> Result<Vec<$row>, Error> {
-            list(&self.pool()?, $select, $account, scope, page).await
+            self.list($select, $account, scope, page).await
         }
     )*};
 }
@@ -93,7 +94,7 @@ impl Views {
 
     /// An account by its name.
     pub async fn account_by_name(&self, name: &AccountName) -> Result<Option<AccountRow>, Error> {
-        one(&self.pool()?, ACCOUNTS, "full_name = ?", name.as_str()).await
+        self.one(ACCOUNTS, "full_name = ?", name.as_str()).await
     }
 
     /// An organisation by its name.
@@ -101,16 +102,17 @@ impl Views {
         &self,
         name: &Name,
     ) -> Result<Option<OrganizationRow>, Error> {
-        one(&self.pool()?, ORGANIZATIONS, "name = ?", name.as_str()).await
+        self.one(ORGANIZATIONS, "name = ?", name.as_str()).await
     }
 
     /// The id of what bears a name of a kind: `service`, `data`, `role`, `account`.
     pub async fn holder(&self, kind: &str, name: &FullName) -> Result<Option<Uuid>, Error> {
-        let row = sqlx::query("SELECT holder FROM names WHERE kind = ? AND full_name = ?")
-            .bind(kind)
-            .bind(name.to_string())
-            .fetch_optional(&self.pool()?)
-            .await?;
+        let ask = |pool| async move {
+            let text = "SELECT holder FROM names WHERE kind = ? AND full_name = ?";
+            let query = sqlx::query(text).bind(kind).bind(name.to_string());
+            Ok(query.fetch_optional(&pool).await?)
+        };
+        let row: Option<SqliteRow> = self.ask(ask).await?;
         row.map(|row| {
             let text: &str = row.try_get("holder")?;
             text.parse()
@@ -121,46 +123,50 @@ impl Views {
 
     /// Where an event is in the log.
     pub async fn event_sequence(&self, id: EventId) -> Result<Option<u64>, Error> {
-        let row = sqlx::query("SELECT sequence FROM events WHERE id = ?")
-            .bind(id.0.as_bytes().as_slice())
-            .fetch_optional(&self.pool()?)
-            .await?;
+        let ask = |pool| async move {
+            let query = sqlx::query("SELECT sequence FROM events WHERE id = ?");
+            let query = query.bind(id.0.as_bytes().as_slice());
+            Ok(query.fetch_optional(&pool).await?)
+        };
+        let row: Option<SqliteRow> = self.ask(ask).await?;
         let sequence: Option<i64> = row.map(|row| row.try_get("sequence")).transpose()?;
         Ok(sequence.and_then(|sequence| u64::try_from(sequence).ok()))
     }
-}
 
-async fn one<T: FromRow>(
-    pool: &SqlitePool,
-    select: &str,
-    condition: &str,
-    value: &str,
-) -> Result<Option<T>, Error> {
-    // Both texts are constants of this module.
-    let row = sqlx::query(AssertSqlSafe(format!("{select} WHERE {condition}")))
-        .bind(value)
-        .fetch_optional(pool)
-        .await?;
-    row.as_ref().map(T::from_row).transpose()
-}
+    async fn one<T: FromRow>(
+        &self,
+        select: &str,
+        condition: &str,
+        value: &str,
+    ) -> Result<Option<T>, Error> {
+        let ask = |pool| async move {
+            // Both texts are constants of this module.
+            let text = AssertSqlSafe(format!("{select} WHERE {condition}"));
+            let row = sqlx::query(text).bind(value).fetch_optional(&pool).await?;
+            row.as_ref().map(T::from_row).transpose()
+        };
+        self.ask(ask).await
+    }
 
-async fn list<T: FromRow>(
-    pool: &SqlitePool,
-    select: &str,
-    account: &str,
-    scope: &Scope,
-    page: Page,
-) -> Result<Vec<T>, Error> {
-    let text = format!(
-        "{select} WHERE {account} IN (SELECT value FROM json_each(?)) AND sequence > ? \
-         ORDER BY sequence LIMIT ?"
-    );
-    let after = i64::try_from(page.after).unwrap_or(i64::MAX);
-    let rows: Vec<SqliteRow> = sqlx::query(AssertSqlSafe(text))
-        .bind(scope.names())
-        .bind(after)
-        .bind(page.limit)
-        .fetch_all(pool)
-        .await?;
-    rows.iter().map(T::from_row).collect()
+    async fn list<T: FromRow>(
+        &self,
+        select: &str,
+        account: &str,
+        scope: &Scope,
+        page: Page,
+    ) -> Result<Vec<T>, Error> {
+        let text = format!(
+            "{select} WHERE {account} IN (SELECT value FROM json_each(?)) AND sequence > ? \
+             ORDER BY sequence LIMIT ?"
+        );
+        let ask = |pool| async move {
+            let query = sqlx::query(AssertSqlSafe(text))
+                .bind(scope.names())
+                .bind(number(page.after))
+                .bind(page.limit);
+            let rows: Vec<SqliteRow> = query.fetch_all(&pool).await?;
+            rows.iter().map(T::from_row).collect()
+        };
+        self.ask(ask).await
+    }
 }

@@ -6,7 +6,7 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::store::{Shared, Writer};
-use super::{Error, checkpoint, database, fold, projector};
+use super::{Error, checkpoint, database, fold, reader};
 
 /// What a rebuild read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +20,12 @@ pub struct Rebuilt {
 pub(crate) async fn run(shared: &Shared, log: &Log) -> Result<Rebuilt, Error> {
     let _one = shared.rebuilding.lock().await;
     let generation = shared.progress.borrow().generation + 1;
-    // What an earlier rebuild left behind was never in use, or is no longer.
     let in_use = generation - 1;
-    database::forget(&shared.directory, |found| found != in_use)?;
+    // What an earlier rebuild left behind was never in use. Of the views before, a reader may still be
+    // opening the file.
+    let unused = |found| found > in_use || found + 1 < in_use;
+    database::make_directory(&shared.directory)?;
+    database::forget(&shared.directory, unused)?;
     let path = database::path(&shared.directory, generation);
     let mut connection = database::create(&path).await?;
     let folded = async {
@@ -30,6 +33,7 @@ pub(crate) async fn run(shared: &Shared, log: &Log) -> Result<Rebuilt, Error> {
         // The projector waits now, so the rest is short and nothing comes in between.
         let mut writer = shared.writer.lock().await;
         let sequence = fold_until(&mut connection, log, log.last_sequence().await?).await?;
+        database::finish(&mut connection).await?;
         let pool = database::readers(&path).await?;
         Ok::<_, Error>((
             writer_swap(&mut writer, connection, generation),
@@ -54,7 +58,7 @@ pub(crate) async fn run(shared: &Shared, log: &Log) -> Result<Rebuilt, Error> {
             })
         }
         Err(error) => {
-            database::forget(&shared.directory, |found| found != in_use)?;
+            database::forget(&shared.directory, unused)?;
             Err(error)
         }
     }
@@ -80,8 +84,8 @@ async fn fold_until(
         .map_or(0, |found| found.sequence);
     let mut subscription = log.subscribe(ALL_EVENTS, Position::Sequence(reached + 1));
     while reached < until {
-        let first = subscription.next().await?;
-        let (batch, broken) = projector::gather(first, &mut subscription);
+        let first = reader::next(&mut subscription, log, reached).await?;
+        let (batch, broken) = reader::gather(first, &mut subscription);
         let folded = fold::fold(connection, &batch).await?;
         reached = folded.sequence;
         if let Some(error) = folded.stopped.or(broken) {

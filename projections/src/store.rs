@@ -87,17 +87,29 @@ impl Store {
         }
     }
 
-    /// Whether the views can be those of this log; an error says why not.
+    /// Whether the views can be those of this log; an error says why not, and where that is for good, they
+    /// are halted from here on.
     pub async fn check(&self, log: &Log) -> Result<(), Error> {
         let mut writer = self.shared.writer.lock().await;
-        checkpoint::resume(&mut writer.connection, log)
-            .await
-            .map(|_| ())
+        let result = checkpoint::resume(&mut writer.connection, log).await;
+        if let Err(error) = &result
+            && error.is_final()
+        {
+            self.shared.halt(writer.generation, error);
+        }
+        result.map(|_| ())
     }
 
     /// Folds the whole log into new views and swaps them in, with no read failing meanwhile.
     pub async fn rebuild(&self, log: &Log) -> Result<Rebuilt, Error> {
-        rebuild::run(&self.shared, log).await
+        let rebuilt = rebuild::run(&self.shared, log).await;
+        if let Err(error) = &rebuilt
+            && error.is_damaged_log()
+        {
+            let generation = self.shared.progress.borrow().generation;
+            self.shared.halt(generation, error);
+        }
+        rebuilt
     }
 
     /// Reads the whole log once and halts the views if it is not what they were folded from.
@@ -120,17 +132,114 @@ impl Shared {
         *self.pool.write().unwrap_or_else(PoisonError::into_inner) = pool;
     }
 
-    /// Stops serving. The reason is for whoever runs the platform.
-    pub(crate) fn halt(&self, error: &Error) {
+    /// Replaces the connection that writes. A statement that finds no room ends the transaction behind its
+    /// connection's back, and the connection begins no other one.
+    pub(crate) async fn renew_writer(&self) -> Result<(), Error> {
+        let mut writer = self.writer.lock().await;
+        let path = database::path(&self.directory, writer.generation);
+        writer.connection = database::writer(&path).await?;
+        Ok(())
+    }
+
+    /// Stops serving, unless other views were put in place meanwhile. The reason is for whoever runs the
+    /// platform. Damage of the log is worse than any fault of the views, and stays the reason.
+    pub(crate) fn halt(&self, generation: Generation, error: &Error) {
+        let damaged_log = error.is_damaged_log();
         let reason = match error {
             Error::Log(log) => format!(
                 "{log}. Stop the platform and restore its data directory from a copy; \
                  nothing is served until then"
             ),
+            Error::Database(_) | Error::Row(_) => {
+                format!("{error}. Run `eai server rebuild` to fold the views from the log anew")
+            }
             other => other.to_string(),
         };
-        tracing::error!(reason, "views.halted");
-        self.progress
-            .send_modify(|progress| progress.halted = Some(reason));
+        let halted = self.progress.send_if_modified(|progress| {
+            let this = progress.generation == generation || damaged_log;
+            let first = progress.halted.is_none() || damaged_log;
+            if this && first {
+                progress.halted = Some(reason.clone());
+            }
+            this && first
+        });
+        if halted {
+            tracing::error!(reason, "views.halted");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eai_core::digest::Digest;
+    use eai_core::log::Recorded;
+    use serde_json::json;
+    use sqlx::{AssertSqlSafe, Executor, Row};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::fold::fold;
+
+    fn event(sequence: u64) -> Recorded {
+        let (id, event_type) = (Uuid::from_u128(sequence.into()), "eai.thing.made.v1");
+        let payload = json!({
+            "specversion": "1.0", "id": id, "source": "urn:eai:platform:x", "type": event_type,
+            "subject": format!("thing/{id}"), "time": "2026-01-02T03:04:05.006Z",
+            "datacontenttype": "application/json", "dataschema": format!("urn:eai:schema:{event_type}"),
+            "account": "snow.testacc", "actor": "platform", "commandid": id, "correlationid": id,
+            "prevhash": Digest::ZERO.to_string(), "data": {},
+        });
+        Recorded {
+            sequence,
+            subject: format!("eai.event.snow.testacc.thing.{id}.made"),
+            payload: payload.to_string().into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await.unwrap();
+        let shared = &store.shared;
+        let events: Vec<_> = (1..=500).map(event).collect();
+        let (first, rest) = events.split_at(10);
+        {
+            let mut writer = shared.writer.lock().await;
+            let folded = fold(&mut writer.connection, first).await.unwrap();
+            assert_eq!(folded.sequence, 10);
+            let row = writer.connection.fetch_one("PRAGMA page_count").await;
+            let pages: i64 = row.unwrap().get(0);
+            let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 2));
+            writer.connection.execute(limit).await.unwrap();
+            for _ in 0..3 {
+                let error = fold(&mut writer.connection, rest).await.unwrap_err();
+                assert!(!error.is_final(), "{error:?}");
+            }
+        }
+        // There is room again: a new connection has no limit.
+        shared.renew_writer().await.unwrap();
+        let mut writer = shared.writer.lock().await;
+        let at = checkpoint::read(&mut writer.connection).await.unwrap();
+        assert_eq!(at.unwrap().sequence, 10, "nothing was half done");
+        let folded = fold(&mut writer.connection, rest).await.unwrap();
+        assert_eq!(folded.sequence, 500);
+    }
+
+    #[tokio::test]
+    async fn the_worst_reason_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = open(folder.path()).await.unwrap().shared;
+        let reason = || shared.progress.borrow().halted.clone();
+        let generation = shared.progress.borrow().generation;
+        shared.halt(generation + 1, &Error::Mismatch("of other views".into()));
+        assert_eq!(reason(), None);
+        shared.halt(generation, &Error::Mismatch("first".into()));
+        shared.halt(generation, &Error::Row("second".into()));
+        assert_eq!(reason().as_deref(), Some("first"));
+        let damaged = || eai_core::log::Error::Damaged("event 3".into()).into();
+        shared.halt(generation + 1, &damaged());
+        assert!(reason().unwrap().contains("event 3"));
+        shared.halt(generation, &Error::Row("later".into()));
+        assert!(reason().unwrap().contains("event 3"));
     }
 }

@@ -43,11 +43,25 @@ impl Views {
         }
     }
 
-    /// The readers, unless nothing may be served.
-    pub(crate) fn pool(&self) -> Result<SqlitePool, Error> {
-        match self.halted() {
-            Some(reason) => Err(Error::Halted { reason }),
-            None => Ok(self.shared.pool()),
+    /// Asks the readers, unless nothing may be served. Where the answer is that the file is broken, nothing
+    /// is served any more.
+    pub(crate) async fn ask<T, F>(&self, ask: impl FnOnce(SqlitePool) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        if let Some(reason) = self.halted() {
+            return Err(Error::Halted { reason });
         }
+        let generation = self.shared.progress.borrow().generation;
+        let answer = ask(self.shared.pool()).await;
+        if let Err(error) = &answer
+            && error.is_broken_database()
+        {
+            self.shared.halt(generation, error);
+            if let Some(reason) = self.halted() {
+                return Err(Error::Halted { reason });
+            }
+        }
+        answer
     }
 }
