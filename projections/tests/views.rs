@@ -1,0 +1,17 @@
+//! The read side against a real nats-server: rows, rebuilds, damage and what is noticed of it.
+//!
+//! Tests wait on conditions with deadlines; nothing here sleeps to let something happen.
+
+mod views {
+    mod events;
+    mod files;
+    mod halt;
+    mod once;
+    mod parked;
+    mod rebuild;
+    mod rows;
+    mod scrub;
+    mod server;
+    mod support;
+    mod until;
+}
