@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use eai_core::log::Log;
+use eai_core::log::{self, Log};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,19 @@ impl Store {
         rebuilt
     }
 
+    /// Halts the views where a command found that the log is damaged; gives any other error back.
+    pub fn halt_on_damage(&self, error: log::Error) -> Result<(), log::Error> {
+        let generation = self.shared.progress.borrow().generation;
+        match Error::Log(error) {
+            damage if damage.is_damaged_log() => {
+                self.shared.halt(generation, &damage);
+                Ok(())
+            }
+            Error::Log(error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the whole log once and halts the views if it is not what they were folded from.
     pub async fn scrub(self, log: Log, stop: CancellationToken) {
         scrub::run(&self.shared, &log, &stop).await;
@@ -157,11 +170,12 @@ impl Shared {
         };
         let halted = self.progress.send_if_modified(|progress| {
             let this = progress.generation == generation || damaged_log;
-            let first = progress.halted.is_none() || damaged_log;
-            if this && first {
+            let worse = progress.halted.is_none() || damaged_log;
+            let news = this && worse && progress.halted.as_ref() != Some(&reason);
+            if news {
                 progress.halted = Some(reason.clone());
             }
-            this && first
+            news
         });
         if halted {
             tracing::error!(reason, "views.halted");
@@ -236,7 +250,7 @@ mod tests {
         shared.halt(generation, &Error::Mismatch("first".into()));
         shared.halt(generation, &Error::Row("second".into()));
         assert_eq!(reason().as_deref(), Some("first"));
-        let damaged = || eai_core::log::Error::Damaged("event 3".into()).into();
+        let damaged = || log::Error::Damaged("event 3".into()).into();
         shared.halt(generation + 1, &damaged());
         assert!(reason().unwrap().contains("event 3"));
         shared.halt(generation, &Error::Row("later".into()));

@@ -1,7 +1,9 @@
-//! The read side against a real nats-server: rows, rebuilds, damage and what is noticed of it.
+//! The read side against a real nats-server, the one `EAI_NATS_SERVER` names, else on `PATH`: rows, rebuilds,
+//! damage and what is noticed of it.
 //!
 //! Tests wait on conditions with deadlines; nothing here sleeps to let something happen.
 
+#[cfg(test)]
 mod views {
     mod events;
     mod files;

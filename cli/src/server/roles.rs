@@ -64,12 +64,17 @@ impl Roles {
         // A platform whose views are halted still comes up, to say why and to let them be rebuilt; but
         // nothing is added to a log that is not the one they were folded from.
         match store.check(&log).await {
-            Ok(()) => {
-                let sequence = bootstrap::found(&log, data).await?;
-                if let Err(error) = views.until(sequence, VIEWS_DEADLINE).await {
-                    tracing::warn!(%error, "views.late");
+            Ok(()) => match bootstrap::found(&log, data).await {
+                Ok(sequence) => {
+                    if let Err(error) = views.until(sequence, VIEWS_DEADLINE).await {
+                        tracing::warn!(%error, "views.late");
+                    }
                 }
-            }
+                Err(Error::Log { step, source }) => store
+                    .halt_on_damage(source)
+                    .map_err(|source| Error::Log { step, source })?,
+                Err(error) => return Err(error),
+            },
             Err(error) => tracing::error!(%error, "views.unsound"),
         }
         let scrubber = tokio::spawn(store.clone().scrub(log.clone(), stop.clone()));

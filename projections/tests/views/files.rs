@@ -10,6 +10,9 @@ use sqlx::Executor;
 use super::server::Server;
 use super::support::{Running, connect, database, dump, new_service, services};
 
+/// What was done to a database, and how.
+type Spoil = (&'static str, fn(&Path));
+
 async fn folded(directory: &Path, log: &Log) -> Vec<String> {
     let running = Running::start(directory, log).await;
     running.caught_up(log).await;
@@ -24,7 +27,7 @@ async fn views_that_cannot_be_used_are_folded_anew() {
     let log = server.log().await;
     new_service(&log, "web").await;
     let before = folded(folder.path(), &log).await;
-    let spoil: [(&str, fn(&Path)); 5] = [
+    let spoil: [Spoil; 5] = [
         ("deleted", |path| fs::remove_file(path).unwrap()),
         ("no database", |path| {
             fs::write(path, "garbage ".repeat(1000)).unwrap();

@@ -179,7 +179,7 @@ async fn documents_that_do_not_belong_where_they_are() {
 }
 
 /// A byte of the newest event changes on the disk while the server is down. The log is set up with it again.
-async fn flip_the_newest(server: &mut Server, down: fn(&mut Server)) {
+fn flip_the_newest(server: &mut Server, down: fn(&mut Server)) {
     down(server);
     let block = server.block();
     let mut bytes = fs::read(&block).unwrap();
@@ -201,7 +201,7 @@ async fn the_newest_event_cannot_be_read() {
     ask(&log, web, Command::Stop).await;
     let (known, fresh) = (folder.path().join("known"), folder.path().join("fresh"));
     folded(&known, &log).await;
-    flip_the_newest(&mut server, Server::stop).await;
+    flip_the_newest(&mut server, Server::stop);
     assert_eq!(end(&log).await, CREATED + 1, "it is in the index");
 
     let running = Running::start(&known, &log).await;
@@ -224,7 +224,7 @@ async fn the_newest_event_is_cut_off() {
     let web = new_service(&log, "web").await;
     ask(&log, web, Command::Stop).await;
     folded(folder.path(), &log).await;
-    flip_the_newest(&mut server, Server::kill).await;
+    flip_the_newest(&mut server, Server::kill);
     assert_eq!(end(&log).await, CREATED);
 
     let running = Running::start(folder.path(), &log).await;
@@ -247,7 +247,7 @@ async fn the_log_is_cut_off_under_a_projector() {
     ask(&log, web, Command::Stop).await;
     let running = Running::start(folder.path(), &log).await;
     running.caught_up(&log).await;
-    flip_the_newest(&mut server, Server::kill).await;
+    flip_the_newest(&mut server, Server::kill);
     let reason = running.halted().await;
     assert!(reason.contains("seen event 7"), "{reason}");
     running.stop().await;

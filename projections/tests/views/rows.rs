@@ -36,7 +36,7 @@ async fn accounts_users_and_roles() {
         (row.id, &row.full_name, row.organization_id),
         (account_id, &account(), organization)
     );
-    assert!(OffsetDateTime::now_utc() - row.created_on < Duration::from_secs(600));
+    assert!(OffsetDateTime::now_utc() - row.created_on < Duration::from_mins(10));
     let row = views.account_by_name(&account()).await.unwrap().unwrap();
     assert_eq!(row.id, account_id);
     let row = views.organization(organization).await.unwrap().unwrap();
