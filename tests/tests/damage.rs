@@ -72,15 +72,18 @@ async fn is_halted(platform: &Platform, api: &Api, last: u64) {
     assert_eq!(stopped.refused(), unavailable);
     assert_eq!(Stored::of(platform).await.last().await, last);
     let info = api.get("/v1/server").await.ok();
-    assert_eq!(info["dataDirectory"], platform.data().to_str().unwrap());
+    assert_eq!(
+        info["dataDirectory"],
+        platform.data().to_str().expect("a path")
+    );
     assert_eq!(api.get("/livez").await.status, 200);
 }
 
 /// The files that hold the log, in order.
 fn blocks(platform: &Platform) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 walk(&path, found);
             } else if path.extension().is_some_and(|end| end == "blk")
@@ -102,13 +105,13 @@ fn blocks(platform: &Platform) -> Vec<PathBuf> {
 /// Flips a bit in the only event that has this text in its document.
 fn flip(platform: &Platform, text: &str) {
     for block in blocks(platform) {
-        let mut bytes = fs::read(&block).unwrap();
+        let mut bytes = fs::read(&block).expect("a block");
         let place = bytes
             .windows(text.len())
             .position(|found| found == text.as_bytes());
         if let Some(place) = place {
             bytes[place + text.len() / 2] ^= 1;
-            fs::write(&block, bytes).unwrap();
+            fs::write(&block, bytes).expect("a block");
             return;
         }
     }
@@ -116,15 +119,15 @@ fn flip(platform: &Platform, text: &str) {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
     }
 }
 
 fn replace(views: &Path, by: &Path) {
-    fs::remove_dir_all(views).unwrap();
+    fs::remove_dir_all(views).expect("views");
     copy(by, views);
 }
 
@@ -220,10 +223,13 @@ async fn the_newest_event_cannot_be_read() {
 
 /// Cuts the log's file in the middle of the last event but one.
 fn cut(platform: &Platform) {
-    let block = blocks(platform).pop().unwrap();
-    let file = fs::OpenOptions::new().write(true).open(&block).unwrap();
-    let length = file.metadata().unwrap().len();
-    file.set_len(length - 1000).unwrap();
+    let block = blocks(platform).pop().expect("a block");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(&block)
+        .expect("a block");
+    let length = file.metadata().expect("its length").len();
+    file.set_len(length - 1000).expect("a cut");
 }
 
 fn with_stopped_services() -> (Platform, Api) {
