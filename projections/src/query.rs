@@ -14,7 +14,7 @@ use super::{Error, Views};
 pub enum Scope {
     /// One.
     Account(AccountName),
-    /// Several: an organisation, as far as the caller sees it.
+    /// Several: an organization, as far as the caller sees it.
     Every(Vec<AccountName>),
 }
 
@@ -74,7 +74,7 @@ impl Views {
         role RoleId RoleRow ROLES,
         /// An account by its id.
         account AccountId AccountRow ACCOUNTS,
-        /// An organisation by its id.
+        /// An organization by its id.
         organization OrganizationId OrganizationRow ORGANIZATIONS,
         /// A user by its id.
         user UserId UserRow USERS,
@@ -96,7 +96,7 @@ impl Views {
         one(&self.pool()?, ACCOUNTS, "full_name = ?", name.as_str()).await
     }
 
-    /// An organisation by its name.
+    /// An organization by its name.
     pub async fn organization_by_name(
         &self,
         name: &Name,

@@ -62,7 +62,7 @@ pub(crate) async fn run(server: &Server, size: Size) {
             plains.add(plain);
             expectings.add(expecting);
             commands.add(command);
-            for called in called {
+            if let Some(called) = called {
                 calls.add(called);
             }
         }
