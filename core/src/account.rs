@@ -1,4 +1,4 @@
-//! The aggregate `account`: an account of an organisation, and the users that belong to it.
+//! The aggregate `account`: an account of an organization, and the users that belong to it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,9 +38,9 @@ pub enum Command {
 pub struct Created {
     /// Its id.
     pub id: AccountId,
-    /// Its name with organisation and parents.
+    /// Its name with organization and parents.
     pub full_name: AccountName,
-    /// The organisation that it belongs to.
+    /// The organization that it belongs to.
     pub organization_id: OrganizationId,
 }
 

@@ -90,6 +90,8 @@ pub enum RefusalKind {
     Conflict,
     /// The command itself is not in order.
     Invalid,
+    /// A fault of ours.
+    Internal,
 }
 
 /// Why a command was refused: `code` for programs, `message` for people.
@@ -119,6 +121,15 @@ impl Refusal {
         Self {
             kind: RefusalKind::NotFound,
             code: "not-found",
+            message: message.into(),
+        }
+    }
+
+    /// What cannot be, unless the platform itself is wrong.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self {
+            kind: RefusalKind::Internal,
+            code: "internal",
             message: message.into(),
         }
     }

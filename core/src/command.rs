@@ -170,10 +170,7 @@ impl<A: Aggregate> AnyPart for Part<A> {
 
 /// Two aggregates of different kinds under one address, or a payload JSON cannot hold: a fault of ours.
 fn internal(what: &str) -> Refusal {
-    Refusal::conflict(
-        "internal",
-        format!("the {what} of an aggregate is not of its kind"),
-    )
+    Refusal::internal(format!("the {what} of an aggregate is not of its kind"))
 }
 
 impl<A: Aggregate> AnyState for Folded<A> {

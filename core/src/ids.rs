@@ -35,9 +35,9 @@ macro_rules! ids {
 ids! {
     /// One running of the platform's log, made at its first start.
     PlatformId,
-    /// An organisation: the first part of every full name.
+    /// An organization: the first part of every full name.
     OrganizationId,
-    /// An account within an organisation.
+    /// An account within an organization.
     AccountId,
     /// A person, or something that acts like one.
     UserId,

@@ -1,4 +1,4 @@
-//! Names: `snow` is an organisation, `snow.testacc` an account, `snow.testacc.web` something in it.
+//! Names: `snow` is an organization, `snow.testacc` an account, `snow.testacc.web` something in it.
 //!
 //! A name is checked here once, where it enters; what has one of these types may go into a subject.
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// The longest name, in characters.
 pub const MAX_LENGTH: usize = 63;
-/// How deep accounts nest below their organisation.
+/// How deep accounts nest below their organization.
 pub const MAX_DEPTH: usize = 8;
 
 /// One part of a full name: `[a-z0-9_]{1,63}`.
@@ -20,7 +20,7 @@ pub const MAX_DEPTH: usize = 8;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Arc<str>);
 
-/// An organisation and at least one account below it: `snow.testacc`, `snow.testacc.sub`.
+/// An organization and at least one account below it: `snow.testacc`, `snow.testacc.sub`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccountName(Arc<str>);
@@ -54,11 +54,11 @@ pub enum Error {
     Name(String),
     /// An account's name without, or with too many, parts.
     #[error(
-        "`{0}` is not an account: write ORGANISATION.ACCOUNT, such as snow.testacc, at most {MAX_DEPTH} accounts deep"
+        "`{0}` is not an account: write ORGANIZATION.ACCOUNT, such as snow.testacc, at most {MAX_DEPTH} accounts deep"
     )]
     Account(String),
     /// A full name with too few parts.
-    #[error("`{0}` is not a full name: write ORGANISATION.ACCOUNT.NAME, such as snow.testacc.web")]
+    #[error("`{0}` is not a full name: write ORGANIZATION.ACCOUNT.NAME, such as snow.testacc.web")]
     Full(String),
 }
 
@@ -111,7 +111,7 @@ impl AccountName {
         &self.0
     }
 
-    /// The organisation's name.
+    /// The organization's name.
     pub fn organization(&self) -> Name {
         let (organization, _) = self.0.split_once('.').unwrap_or((&self.0, ""));
         Name(organization.into())

@@ -1,6 +1,6 @@
 //! Subjects: every NATS subject of the event log is built and read here, and nowhere else.
 //!
-//! `eai.event.<organisation>.<account>.<kind>.<id>.<event>`; what was stored is republished to `eai.live.…`.
+//! `eai.event.<organization>.<account>.<kind>.<id>.<event>`; what was stored is republished to `eai.live.…`.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub struct Address {
 /// The parts of an event's subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts<'a> {
-    /// The organisation's token.
+    /// The organization's token.
     pub organization: &'a str,
     /// The account's token, nested ones joined with `-`.
     pub account: &'a str,

@@ -132,8 +132,8 @@ eai events get 4711                       # one document, as it was stored
 
 ## Subjects
 
-An event is stored under `{event}.<organisation>.<account>.<kind>.<id>.<event>` and told to listeners under
-`{live}.<organisation>.<account>.<kind>.<id>.<event>`. Each part is one token; an account within an account is
+An event is stored under `{event}.<organization>.<account>.<kind>.<id>.<event>` and told to listeners under
+`{live}.<organization>.<account>.<kind>.<id>.<event>`. Each part is one token; an account within an account is
 joined with `-`, which no name contains: `snow.team.sub` is `snow.team-sub`. Listen to `{live}`: what is published
 to `{event}` may still lose against another command, and then it was never stored.
 
@@ -166,7 +166,7 @@ to `{event}` may still lose against another command, and then it was never store
             page.push(format!("{}\n", entry.doc));
             page.push(format!(
                 "Type `{event_type}`, schema [`{event_type}.json`](schemas/{event_type}.json), subject\n\
-                 `{}.<organisation>.<account>.{kind}.{}.{}`.\n",
+                 `{}.<organization>.<account>.{kind}.{}.{}`.\n",
                 subject::EVENT,
                 aggregate_id(kind),
                 entry.name

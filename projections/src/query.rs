@@ -15,7 +15,7 @@ use super::{Error, Views};
 pub enum Scope {
     /// One.
     Account(AccountName),
-    /// Several: an organisation, as far as the caller sees it.
+    /// Several: an organization, as far as the caller sees it.
     Every(Vec<AccountName>),
 }
 
@@ -75,7 +75,7 @@ impl Views {
         role RoleId RoleRow ROLES,
         /// An account by its id.
         account AccountId AccountRow ACCOUNTS,
-        /// An organisation by its id.
+        /// An organization by its id.
         organization OrganizationId OrganizationRow ORGANIZATIONS,
         /// A user by its id.
         user UserId UserRow USERS,
@@ -97,7 +97,7 @@ impl Views {
         self.one(ACCOUNTS, "full_name = ?", name.as_str()).await
     }
 
-    /// An organisation by its name.
+    /// An organization by its name.
     pub async fn organization_by_name(
         &self,
         name: &Name,

@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Error;
 
-/// An organisation.
+/// An organization.
 #[derive(Clone, Debug)]
 pub struct OrganizationRow {
     /// Its id.
@@ -31,7 +31,7 @@ pub struct AccountRow {
     pub id: AccountId,
     /// Its name.
     pub full_name: AccountName,
-    /// Its organisation.
+    /// Its organization.
     pub organization_id: OrganizationId,
     /// When it was made.
     pub created_on: OffsetDateTime,

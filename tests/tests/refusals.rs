@@ -5,7 +5,7 @@ use serde_json::json;
 
 const BAD_NAME: &str = "is not a name: use 1 to 63 of the characters a-z, 0-9 and _";
 const BAD_FULL: &str =
-    "is not a full name: write ORGANISATION.ACCOUNT.NAME, such as snow.testacc.web";
+    "is not a full name: write ORGANIZATION.ACCOUNT.NAME, such as snow.testacc.web";
 const ID: &str = "6c5bf9ec-71f7-4d13-b5ec-24b37f0f8e9e";
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn bad_names() {
         "a.b.c.d.e.f.g.h.i.j",
     ] {
         let message = format!(
-            "`{account}` is not an account: write ORGANISATION.ACCOUNT, such as snow.testacc, \
+            "`{account}` is not an account: write ORGANIZATION.ACCOUNT, such as snow.testacc, \
              at most 8 accounts deep"
         );
         let body = json!({"name": "web", "account": account}).to_string();
@@ -219,7 +219,7 @@ async fn what_is_not_there_or_not_yours() {
             request,
             403,
             "forbidden",
-            "organisation `acme` is not yours",
+            "organization `acme` is not yours",
         ));
     }
     for body in [

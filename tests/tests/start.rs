@@ -93,7 +93,7 @@ fn a_directory_of_another_account() {
     );
     fails(&platform.fails(), 1, &error);
     platform.set_up(Setup::flags(["--account", "Snow"]));
-    let error = "`Snow` is not an account: write ORGANISATION.ACCOUNT, such as snow.testacc, at \
+    let error = "`Snow` is not an account: write ORGANIZATION.ACCOUNT, such as snow.testacc, at \
                  most 8 accounts deep";
     fails(&platform.fails(), 1, error);
     platform.set_up(Setup::default());

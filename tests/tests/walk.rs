@@ -359,7 +359,7 @@ fn the_server_the_versions_and_the_token() {
 }
 
 #[test]
-fn another_account_and_organisation() {
+fn another_account_and_organization() {
     let platform = Platform::start_with(Setup::flags(["--account", "acme.dev.tools"]));
     let name = platform.cli(["service", "new", "web", "--field", "fullName"]);
     assert_eq!(name.ok(), "acme.dev.tools.web");

@@ -1,4 +1,4 @@
-//! The first start's commands: organisation, account, admin user and role.
+//! The first start's commands: organization, account, admin user and role.
 //!
 //! Their ids come from the platform's, so running them at every start completes a first start that
 //! broke off, and changes nothing otherwise.
@@ -38,7 +38,7 @@ pub(crate) async fn found(log: &Log, data: &DataDir) -> Result<u64, Error> {
         .parse()
         .map_err(|error: role::BadPolicy| Error::Log {
             step: "make the admin role",
-            source: eai_core::aggregate::Refusal::conflict("internal", error.to_string()).into(),
+            source: eai_core::aggregate::Refusal::internal(error.to_string()).into(),
         })?;
     let steps: [(&'static str, Vec<Box<dyn AnyPart>>); 4] = [
         (

@@ -56,9 +56,9 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
                 full_name: belonging(&full_name, "_role")?,
             };
             // What a job of the service needs at least: to read what it runs.
-            let policy: Policy = format!("data:read@{}", runtime.full_name).parse().map_err(
-                |error: role::BadPolicy| Refusal::conflict("internal", error.to_string()),
-            )?;
+            let policy: Policy = format!("data:read@{}", runtime.full_name)
+                .parse()
+                .map_err(|error: role::BadPolicy| Refusal::internal(error.to_string()))?;
             parts.extend(role::create(role.id, &role.full_name, vec![policy]));
             role
         }

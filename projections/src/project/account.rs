@@ -1,4 +1,4 @@
-//! Accounts, their organisations and their users.
+//! Accounts, their organizations and their users.
 
 use eai_core::account::Event;
 use sqlx::sqlite::SqliteConnection;

@@ -1,4 +1,4 @@
-//! Accounts, their organisation, and the caller itself.
+//! Accounts, their organization, and the caller itself.
 
 use axum::Json;
 use axum::extract::State;
@@ -26,7 +26,7 @@ pub(crate) struct Account {
     created_on: String,
 }
 
-/// An organisation as clients see it.
+/// An organization as clients see it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Organization {
@@ -115,7 +115,7 @@ pub(crate) async fn organization(
 ) -> Result<Json<Organization>, ApiError> {
     let own: Name = caller.account.organization();
     let row = state.views.organization_by_name(&own).await?;
-    // The caller sees its own organisation, so there is nothing else to look for.
+    // The caller sees its own organization, so there is nothing else to look for.
     let meant = row.filter(|row| match reference.parse::<Reference>() {
         Ok(Reference::Id(id)) => row.id.0 == id,
         _ => row.name.as_str() == reference,

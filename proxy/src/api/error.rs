@@ -123,6 +123,7 @@ impl From<Refusal> for ApiError {
             RefusalKind::NotFound => StatusCode::NOT_FOUND,
             RefusalKind::Conflict => StatusCode::CONFLICT,
             RefusalKind::Invalid => StatusCode::BAD_REQUEST,
+            RefusalKind::Internal => return Self::internal(&refusal),
         };
         Self::new(status, refusal.code, refusal.message)
     }

@@ -15,7 +15,7 @@ const MOST: u32 = 1000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// An account (`snow.testacc`, `testacc`) or an organisation (`snow`); default the caller's account.
+    /// An account (`snow.testacc`, `testacc`) or an organization (`snow`); default the caller's account.
     account: Option<String>,
     limit: Option<u32>,
     /// `next` of the page before.

@@ -8,7 +8,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use eai_core::ids::PlatformId;
 
+use time::OffsetDateTime;
+
 use super::{ApiError, Shared};
+use crate::auth::{Kind, bearer};
 
 /// `<platform id>:<sequence>`; opaque to clients, which send back the newest one they saw.
 pub(crate) const HEADER: &str = "x-eai-position";
@@ -17,7 +20,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for what the client saw last, and tells it what it sees now.
 pub(crate) async fn follow(State(state): State<Shared>, request: Request, next: Next) -> Response {
-    if let Some(sequence) = position(request.headers(), state.facts.platform)
+    // The log is not asked for whoever comes along; the handler says what is wrong with the token.
+    let known = bearer(request.headers()).is_ok_and(|token| {
+        state
+            .tokens
+            .verify(token, Kind::Access, OffsetDateTime::now_utc())
+            .is_ok()
+    });
+    if known
+        && let Some(sequence) = position(request.headers(), state.facts.platform)
+        && sequence > state.views.sequence()
         && let Err(error) = reach(&state, sequence).await
     {
         return error.into_response();
@@ -36,7 +48,7 @@ pub(crate) async fn follow(State(state): State<Shared>, request: Request, next: 
 
 /// Waits until the views have a sequence, unless the log itself ends before it.
 async fn reach(state: &Shared, sequence: u64) -> Result<(), ApiError> {
-    if sequence > state.views.sequence() && sequence > state.log.last_sequence().await? {
+    if sequence > state.log.last_sequence().await? {
         // The client saw a log that was since replaced by a shorter copy: there is nothing to wait for.
         tracing::warn!(sequence, "api.position: beyond the log's end");
         return Ok(());

@@ -32,13 +32,13 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may list an organisation: it sees its own account there.
+    /// Whether the caller may list an organization: it sees its own account there.
     pub fn may_list(&self, organization: &Name) -> Result<(), ApiError> {
         if *organization == self.account.organization() {
             Ok(())
         } else {
             Err(ApiError::forbidden(format!(
-                "organisation `{organization}` is not yours"
+                "organization `{organization}` is not yours"
             )))
         }
     }

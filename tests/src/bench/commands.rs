@@ -62,7 +62,9 @@ pub(crate) async fn run(server: &Server, size: Size) {
             plains.add(plain);
             expectings.add(expecting);
             commands.add(command);
-            called.into_iter().for_each(|called| calls.add(called));
+            if let Some(called) = called {
+                calls.add(called);
+            }
         }
     }
     let row = |name: &str, turns: &Turns| {

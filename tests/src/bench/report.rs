@@ -24,10 +24,11 @@ pub(crate) fn table(title: &str, header: &[&str], rows: &[Vec<String>]) {
         let mut text = String::new();
         for (index, (cell, width)) in cells.zip(&widths).enumerate() {
             let width = *width;
-            text += &match index {
+            let padded = match index {
                 0 => format!("{cell:<width$}"),
                 _ => format!("  {cell:>width$}"),
             };
+            text.push_str(&padded);
         }
         say(text.trim_end());
     };

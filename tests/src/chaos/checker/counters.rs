@@ -86,8 +86,9 @@ impl Counters {
             if !told.insert(event.command) {
                 continue;
             }
+            // Documents have their time to the millisecond.
             let within =
-                |at: u64, start: u64, end: u64| (began + start..=began + end).contains(&at);
+                |at: u64, start: u64, end: u64| at + 1000 > began + start && at <= began + end;
             let unknown = story
                 .calls
                 .iter()
