@@ -22,13 +22,12 @@ pub(crate) async fn next(
     reached: u64,
 ) -> Result<Recorded, Error> {
     let mut event = pin!(subscription.next());
-    loop {
-        tokio::select! {
-            biased;
-            event = &mut event => return Ok(event?),
-            () = tokio::time::sleep(SILENCE) => look(log, reached).await?,
-        }
+    if let Ok(event) = tokio::time::timeout(SILENCE, &mut event).await {
+        return Ok(event?);
     }
+    // Once is enough: what is stored from now on is announced.
+    look(log, reached).await?;
+    Ok(event.await?)
 }
 
 /// Whether the event after `reached`, if the log has one, can be read.

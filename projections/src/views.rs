@@ -25,6 +25,14 @@ impl Views {
         self.shared.progress.borrow().halted.clone()
     }
 
+    /// Waits until the views may be believed: at once, or after a rebuild.
+    pub async fn until_sound(&self) {
+        let mut progress = self.shared.progress.subscribe();
+        if progress.wait_for(|now| now.halted.is_none()).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Waits until the views have an event.
     pub async fn until(&self, sequence: u64, deadline: Duration) -> Result<(), Error> {
         let mut progress = self.shared.progress.subscribe();

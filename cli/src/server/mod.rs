@@ -62,10 +62,17 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
 
     profile::write(&args, &data, &roles.platform, printer)?;
     readiness.send_replace(Readiness::Ready);
-    printer.line(&format!("ready {}", urls.platform()))?;
-    printer.flush()?;
-
-    stop.recv().await;
+    let mut announced = false;
+    loop {
+        tokio::select! {
+            () = stop.recv() => break,
+            () = roles.platform.views.until_sound(), if !announced => {
+                printer.line(&format!("ready {}", urls.platform()))?;
+                printer.flush()?;
+                announced = true;
+            }
+        }
+    }
     tracing::info!("server.stop");
     readiness.send_replace(Readiness::Stopping);
     served.cancel();

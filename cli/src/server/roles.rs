@@ -25,6 +25,9 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the views may take to have what the first start made; a rebuild may take longer.
 const VIEWS_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long the platform waits for the log to be read whole before it serves.
+const SCRUB_HEAD_START: Duration = Duration::from_secs(3);
+
 /// Everything that runs beside the listener.
 pub(crate) struct Roles {
     pub(crate) platform: Shared,
@@ -75,9 +78,14 @@ impl Roles {
                     .map_err(|source| Error::Log { step, source })?,
                 Err(error) => return Err(error),
             },
-            Err(error) => tracing::error!(%error, "views.unsound"),
+            Err(_) if views.halted().is_some() => {}
+            Err(error) => return Err(Error::Views(error)),
         }
-        let scrubber = tokio::spawn(store.clone().scrub(log.clone(), stop.clone()));
+        let mut scrubber = tokio::spawn(store.clone().scrub(log.clone(), stop.clone()));
+        // A log of usual size is read whole before anything is served from it; a large one meanwhile.
+        if let Ok(scrubbed) = tokio::time::timeout(SCRUB_HEAD_START, &mut scrubber).await {
+            scrubbed.map_err(Error::Task)?;
+        }
 
         let seed = supervisor.signing_key();
         let backend = backend().await;
@@ -114,7 +122,9 @@ impl Roles {
     /// Takes the roles down in the opposite order.
     pub(crate) async fn stop(self) -> Result<(), Error> {
         self.stop.cancel();
-        self.scrubber.await.map_err(Error::Task)?;
+        if !self.scrubber.is_finished() {
+            self.scrubber.await.map_err(Error::Task)?;
+        }
         self.projector.await.map_err(Error::Task)?;
         self.supervisor.stop().await?;
         Ok(())
