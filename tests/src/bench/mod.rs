@@ -39,7 +39,7 @@ impl Size {
         commands: 200,
         services: 5000,
         changes: 34,
-        replays: 5,
+        replays: 9,
     };
     /// To see that everything runs.
     const QUICK: Self = Self {
