@@ -18,7 +18,7 @@ macro_rules! variables {
 }
 
 variables! {
-    EAI_ACCOUNT: "The default account; also the account of a new platform.",
+    EAI_ACCOUNT: "The default account.",
     EAI_CONFIG_DIR: "The folder of profiles and caches, `~/.eai` if unset.",
     EAI_DATA_DIR: "Server: where the platform keeps its data.",
     EAI_DOMAIN: "Server: the domain of service URLs.",
@@ -31,7 +31,7 @@ variables! {
     EAI_NATS_SERVER: "Server: the path of the nats-server binary.",
     EAI_PROFILE: "The profile to use.",
     EAI_RETRY_FOR: "How long to retry while the platform is away, such as `30s`; `0s` is never.",
-    EAI_SERVER_ACCOUNT: "Server: the account of a new platform; wins over `EAI_ACCOUNT`.",
+    EAI_SERVER_ACCOUNT: "Server: the account of a new platform, `snow.testacc` if unset.",
     EAI_TOKEN: "An access token; wins over the profile's.",
     EAI_UNSAFE_FSYNC: "Server: accept a disk that may lose acknowledged events.",
     EAI_URL: "The platform's URL; wins over the profile's.",
@@ -67,12 +67,8 @@ pub(crate) fn default_data_dir() -> PathBuf {
     home.join(".local/share/eai")
 }
 
-/// The account of a new platform unless a flag names one.
-pub(crate) fn server_account() -> String {
-    read(EAI_SERVER_ACCOUNT)
-        .or_else(|| read(EAI_ACCOUNT))
-        .unwrap_or_else(|| "snow.testacc".to_owned())
-}
+/// The account of a new platform where nobody says otherwise.
+pub(crate) const NEW_ACCOUNT: &str = "snow.testacc";
 
 /// How long calls are retried.
 pub(crate) fn retry_for() -> Result<Duration, Error> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, Refusal, events};
 use crate::command::{AnyPart, Part};
-use crate::names::FullName;
+use crate::names::{AccountName, FullName, Name, QualifiedName};
 
 /// A name in an account.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub enum Command {
 pub struct Reserved {
     /// What kind of thing bears the name: `service`, `data`, `role`, `account`.
     pub kind: String,
-    /// The name with its account.
-    pub full_name: FullName,
+    /// The name with all that is before it.
+    pub full_name: QualifiedName,
     /// The id of what bears it.
     pub holder: Uuid,
 }
@@ -57,13 +57,34 @@ events! {
 
 /// The part of a command that takes `full_name` for `holder`.
 pub fn reserve(kind: &'static str, full_name: &FullName, holder: Uuid) -> Box<dyn AnyPart> {
-    let id = format!("{kind}-{}", full_name.name);
+    part(
+        kind,
+        &full_name.account,
+        &full_name.name,
+        full_name.into(),
+        holder,
+    )
+}
+
+/// The part of a command that takes an account's name for it; it is kept in the account itself.
+pub fn reserve_account(account: &AccountName, holder: Uuid) -> Box<dyn AnyPart> {
+    part("account", account, &account.own(), account.into(), holder)
+}
+
+fn part(
+    kind: &'static str,
+    account: &AccountName,
+    name: &Name,
+    full_name: QualifiedName,
+    holder: Uuid,
+) -> Box<dyn AnyPart> {
     let reserved = Reserved {
         kind: kind.into(),
-        full_name: full_name.clone(),
+        full_name,
         holder,
     };
-    Part::<NameAggregate>::new(full_name.account.clone(), id, Command::Reserve(reserved)).boxed()
+    let id = format!("{kind}-{name}");
+    Part::<NameAggregate>::new(account.clone(), id, Command::Reserve(reserved)).boxed()
 }
 
 impl Aggregate for NameAggregate {

@@ -35,6 +35,11 @@ pub struct FullName {
     pub name: Name,
 }
 
+/// A name with all that is before it, whatever it names: an account, or something in one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct QualifiedName(Arc<str>);
+
 /// How a user may point at something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
@@ -163,6 +168,39 @@ impl FromStr for AccountName {
     }
 }
 
+// === impl QualifiedName ===
+
+impl FromStr for QualifiedName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let named = text.parse::<AccountName>().is_ok() || text.parse::<FullName>().is_ok();
+        if named {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::Full(shown(text)))
+        }
+    }
+}
+
+impl fmt::Display for QualifiedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&FullName> for QualifiedName {
+    fn from(name: &FullName) -> Self {
+        Self(name.to_string().into())
+    }
+}
+
+impl From<&AccountName> for QualifiedName {
+    fn from(name: &AccountName) -> Self {
+        Self(Arc::clone(&name.0))
+    }
+}
+
 // === impl FullName ===
 
 impl FromStr for FullName {
@@ -243,6 +281,7 @@ text_forms! {
     Name "^[a-z0-9_]{1,63}$",
     AccountName r"^[a-z0-9_]{1,63}(\.[a-z0-9_]{1,63}){1,8}$",
     FullName r"^[a-z0-9_]{1,63}(\.[a-z0-9_]{1,63}){2,9}$",
+    QualifiedName r"^[a-z0-9_]{1,63}(\.[a-z0-9_]{1,63}){1,9}$",
 }
 
 impl fmt::Display for Name {

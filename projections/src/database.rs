@@ -4,6 +4,7 @@
 //! database ever finds the write-ahead log of another.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,7 +56,11 @@ fn generations(directory: &Path) -> Result<Vec<Generation>, Error> {
 
 /// Makes the folder of the views.
 pub(crate) fn make_directory(directory: &Path) -> Result<(), Error> {
-    fs::create_dir_all(directory).map_err(|source| Error::File {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory);
+    made.map_err(|source| Error::File {
         path: directory.to_owned(),
         source,
     })

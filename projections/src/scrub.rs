@@ -49,6 +49,8 @@ async fn scrub(shared: &Shared, log: &Log) {
     let mut pause = SHORTEST_PAUSE;
     loop {
         match scrub.go_on(log, &mut chain).await {
+            // What halted the views lies behind what was read, and was told.
+            Ok(()) if scrub.shared.progress.borrow().halted.is_some() => return,
             Ok(()) => {
                 tracing::info!(
                     events = chain.last_sequence(),

@@ -101,7 +101,7 @@ mod tests {
             panic!("not a server")
         };
         assert!(command.verb.is_none());
-        assert_eq!(command.serve.account, "acme.dev");
+        assert_eq!(command.serve.account.as_deref(), Some("acme.dev"));
         assert_eq!(command.serve.log_max_bytes.unwrap().as_u64(), 1 << 30);
         assert_eq!(command.serve.listen.port(), 0);
     }

@@ -23,9 +23,9 @@ pub(crate) struct ServeArgs {
     /// The domain of service URLs, without a port
     #[arg(long, value_name = "NAME", env = env::EAI_DOMAIN, default_value = "localhost")]
     pub(crate) domain: String,
-    /// The account of a new platform [env: `EAI_SERVER_ACCOUNT`, `EAI_ACCOUNT`]
-    #[arg(long, value_name = "ORG.ACCOUNT", default_value_t = env::server_account())]
-    pub(crate) account: String,
+    /// The account of a new platform, `snow.testacc` if unset; a platform keeps the one it has
+    #[arg(long, value_name = "ORG.ACCOUNT", env = env::EAI_SERVER_ACCOUNT)]
+    pub(crate) account: Option<String>,
     /// The profile that the first start writes for you, `default` if unset
     #[arg(long, value_name = "NAME", env = env::EAI_PROFILE, hide_env_values = true)]
     pub(crate) profile: Option<String>,

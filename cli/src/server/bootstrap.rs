@@ -86,7 +86,7 @@ fn make_account(
         organization_id,
     };
     vec![
-        name::reserve("account", &full_name.join(full_name.own()), id.0),
+        name::reserve_account(full_name, id.0),
         Part::<AccountAggregate>::new(full_name.clone(), id, account::Command::Create(created))
             .boxed(),
     ]

@@ -1,7 +1,8 @@
 //! The data directory: one platform at a time in it, and who that platform is.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use eai_core::ids::{CommandId, PlatformId};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Error, nats};
+use crate::env;
 
 /// A locked data directory. The lock goes with the value.
 #[derive(Debug)]
@@ -31,28 +33,46 @@ struct Identity {
 
 impl DataDir {
     /// Locks the directory, and reads or makes the platform in it.
-    pub(crate) fn open(path: &Path, account: &str, nats_port: Option<u16>) -> Result<Self, Error> {
-        let account: AccountName = account.parse()?;
+    pub(crate) fn open(
+        path: &Path,
+        account: Option<&str>,
+        nats_port: Option<u16>,
+    ) -> Result<Self, Error> {
+        let account: Option<AccountName> = account.map(str::parse).transpose()?;
         let file = |source| Error::File {
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(path).map_err(file)?;
+        private_folder(path).map_err(file)?;
+        if is_foreign(path).map_err(file)? {
+            return Err(Error::Foreign {
+                path: path.to_owned(),
+            });
+        }
         let path = fs::canonicalize(path).map_err(file)?;
         let lock = lock(&path)?;
         let identity = match Identity::read(&path)? {
-            Some(found) if found.account != account => {
+            Some(found)
+                if account
+                    .as_ref()
+                    .is_some_and(|asked| *asked != found.account) =>
+            {
                 return Err(Error::OtherAccount {
                     path,
                     found: found.account.to_string(),
-                    asked: account.to_string(),
+                    asked: account.map(|asked| asked.to_string()).unwrap_or_default(),
                 });
             }
             Some(found) if nats_port.is_none_or(|port| port == found.nats_port) => found,
             found => {
-                let platform =
-                    found.map_or_else(|| PlatformId(Uuid::new_v4()), |found| found.platform);
                 let nats_port = nats_port.map_or_else(nats::port::choose, Ok)?;
+                let (platform, account) = match found {
+                    Some(found) => (found.platform, found.account),
+                    None => (
+                        PlatformId(Uuid::new_v4()),
+                        account.map_or_else(|| env::NEW_ACCOUNT.parse(), Ok)?,
+                    ),
+                };
                 let identity = Identity {
                     platform,
                     account,
@@ -131,7 +151,7 @@ impl Identity {
                         reason: error.to_string(),
                     })
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::File { path, source }),
         }
     }
@@ -153,6 +173,45 @@ impl Identity {
             source,
         })
     }
+}
+
+/// What a first start, or the script around it, may have made before it broke off.
+const OURS: [&str; 9] = [
+    ".platform.json.new",
+    "lock",
+    "lost+found",
+    "server.log",
+    "server.log.1",
+    "server.pid",
+    "up.env",
+    "up.env.new",
+    "up.lock",
+];
+
+/// Nobody but the platform's user reads what is in it.
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)?;
+    if !is_foreign(path)? {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Whether somebody keeps other things there: they are not ours to add to, or to delete some day.
+fn is_foreign(path: &Path) -> io::Result<bool> {
+    if path.join("platform.json").exists() {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if !OURS.iter().any(|ours| name == *ours) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn lock(folder: &Path) -> Result<File, Error> {
@@ -191,29 +250,60 @@ mod tests {
     #[test]
     fn a_directory_holds_one_platform_and_remembers_it() {
         let folder = tempfile::tempdir().unwrap();
-        let first = DataDir::open(folder.path(), "snow.testacc", None).unwrap();
+        let first = DataDir::open(folder.path(), None, None).unwrap();
         let (platform, port) = (first.platform(), first.nats_port());
-        let second = DataDir::open(folder.path(), "snow.testacc", None).unwrap_err();
+        let second = DataDir::open(folder.path(), None, None).unwrap_err();
         let pid = std::process::id().to_string();
         assert!(matches!(second, Error::Locked { pid: found, .. } if found == pid));
         drop(first);
-        let again = DataDir::open(folder.path(), "snow.testacc", None).unwrap();
+        let again = DataDir::open(folder.path(), None, None).unwrap();
         assert_eq!((again.platform(), again.nats_port()), (platform, port));
         drop(again);
-        let moved = DataDir::open(folder.path(), "snow.testacc", Some(4999)).unwrap();
+        let moved = DataDir::open(folder.path(), None, Some(4999)).unwrap();
         assert_eq!((moved.platform(), moved.nats_port()), (platform, 4999));
     }
 
     #[test]
     fn another_account_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        drop(DataDir::open(folder.path(), "snow.testacc", None).unwrap());
-        let error = DataDir::open(folder.path(), "snow.other", None).unwrap_err();
+        drop(DataDir::open(folder.path(), None, None).unwrap());
+        let error = DataDir::open(folder.path(), Some("snow.other"), None).unwrap_err();
         assert!(
             error
                 .to_string()
                 .contains("start with --account snow.testacc"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn a_platform_remembers_its_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = DataDir::open(folder.path(), Some("acme.dev"), None).unwrap();
+        assert_eq!(made.account().as_str(), "acme.dev");
+        drop(made);
+        let again = DataDir::open(folder.path(), None, None).unwrap();
+        assert_eq!(again.account().as_str(), "acme.dev");
+    }
+
+    #[test]
+    fn a_directory_is_private_and_no_foreign_one_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        drop(DataDir::open(&new, None, None).unwrap());
+        assert_eq!(
+            fs::metadata(&new).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        let foreign = folder.path().join("foreign");
+        fs::create_dir(&foreign).unwrap();
+        fs::write(foreign.join("thesis.tex"), "precious").unwrap();
+        let error = DataDir::open(&foreign, None, None).unwrap_err();
+        assert!(matches!(error, Error::Foreign { .. }), "{error}");
+        assert_eq!(
+            fs::read_dir(&foreign).unwrap().count(),
+            1,
+            "nothing was added"
         );
     }
 

@@ -26,6 +26,10 @@ pub(crate) enum Error {
     Identity { path: PathBuf, reason: String },
     #[error("{path} is no data directory of a platform: it has no platform.json", path = .path.display())]
     NoPlatform { path: PathBuf },
+    #[error("{path} holds something else than a platform: choose an empty or new directory with --data-dir DIR", path = .path.display())]
+    Foreign { path: PathBuf },
+    #[error("`{0}` is not a domain: use letters, digits, dots and hyphens, and no port")]
+    Domain(String),
     #[error("{path} belongs to account `{found}`, not `{asked}`: start with --account {found}, or choose another data directory with --data-dir DIR", path = .path.display())]
     OtherAccount {
         path: PathBuf,
@@ -51,8 +55,6 @@ pub(crate) enum Error {
     Views(eai_projections::Error),
     #[error("failed to sign a token: {0}")]
     Token(#[from] eai_core::jws::Error),
-    #[error("failed to write the profile of the command line: {0}")]
-    Profile(#[from] crate::profile::Error),
     #[error("failed to listen to signals: {0}")]
     Signals(io::Error),
     #[error("a role of the platform broke off: {0}")]

@@ -34,7 +34,8 @@ use roles::Roles;
 pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitStatus, Error> {
     logging::start(args.log_format);
     let mut stop = signals::listen()?;
-    let data = DataDir::open(&args.data_dir, &args.account, args.nats_port)?;
+    check_domain(&args.domain)?;
+    let data = DataDir::open(&args.data_dir, args.account.as_deref(), args.nats_port)?;
     // Bound before anything is started, so that a taken port costs nothing.
     let listener = TcpListener::bind(args.listen)
         .await
@@ -60,7 +61,13 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     let router = eai_proxy::api::router(Arc::clone(&roles.platform));
     let serving = tokio::spawn(eai_proxy::listener::serve(listener, router, served.clone()));
 
-    profile::write(&args, &data, &roles.platform, printer)?;
+    // A platform is of use without the profile of its user's command line.
+    if let Err(error) = profile::write(&args, &data, &roles.platform, printer) {
+        printer.warning(&format!(
+            "no profile was written for the command line: {error}. \
+             Name a folder that can be written with EAI_CONFIG_DIR, and start again"
+        ));
+    }
     readiness.send_replace(Readiness::Ready);
     let mut announced = false;
     loop {
@@ -79,6 +86,22 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     serving.await.map_err(Error::Task)?;
     roles.stop().await?;
     Ok(ExitStatus::Success)
+}
+
+/// What goes into every URL.
+fn check_domain(domain: &str) -> Result<(), Error> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if domain.len() <= 253 && domain.split('.').all(label) {
+        Ok(())
+    } else {
+        Err(Error::Domain(domain.chars().take(80).collect()))
+    }
 }
 
 /// Sets the views of a stopped platform aside; its next start folds them anew.

@@ -5,13 +5,14 @@ use eai_proxy::auth::Kind;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Error;
 use super::bootstrap;
 use super::data_dir::DataDir;
 use crate::args::ServeArgs;
 use crate::env;
+use crate::error::Error;
 use crate::output::Printer;
 use crate::profile::{Config, write_profile};
+use crate::server;
 
 /// Writes the profile, unless it is there and good, or is that of another platform.
 pub(crate) fn write(
@@ -50,7 +51,7 @@ pub(crate) fn write(
     let claims = platform
         .tokens
         .claims(admin, account.clone(), Kind::Refresh, Uuid::new_v4(), now);
-    let token = platform.tokens.sign(&claims)?;
+    let token = platform.tokens.sign(&claims).map_err(server::Error::from)?;
     write_profile(&folder, &name, &url, account.as_str(), &token)?;
     Ok(())
 }

@@ -31,7 +31,12 @@ const SCRUB_HEAD_START: Duration = Duration::from_secs(3);
 /// Everything that runs beside the listener.
 pub(crate) struct Roles {
     pub(crate) platform: Shared,
+    tasks: Tasks,
     supervisor: Supervisor,
+}
+
+/// What runs in the background until `stop`.
+struct Tasks {
     projector: JoinHandle<()>,
     scrubber: JoinHandle<()>,
     stop: CancellationToken,
@@ -45,19 +50,39 @@ impl Roles {
         urls: Urls,
         readiness: watch::Receiver<Readiness>,
     ) -> Result<Self, Error> {
-        let log_bytes = args.log_max_bytes.map_or(LOG_BYTES, |size| size.as_u64());
         let supervisor = Supervisor::start(nats::Settings {
             data: data.path().to_owned(),
             account: data.account().to_string(),
             platform: data.platform().to_string(),
             port: data.nats_port(),
             search: Search::from_process(args.nats_server.clone()),
-            log_max_bytes: log_bytes,
+            log_max_bytes: log_bytes(args),
             unsafe_fsync: args.unsafe_fsync,
             timeouts: Timeouts::default(),
         })
         .await?;
-        let log = open_log(args, data, &supervisor, log_bytes).await?;
+        match Self::on(&supervisor, args, data, urls, readiness).await {
+            Ok((platform, tasks)) => Ok(Self {
+                platform,
+                tasks,
+                supervisor,
+            }),
+            Err(error) => {
+                // Nobody would be left to end it.
+                supervisor.stop().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn on(
+        supervisor: &Supervisor,
+        args: &ServeArgs,
+        data: &DataDir,
+        urls: Urls,
+        readiness: watch::Receiver<Readiness>,
+    ) -> Result<(Shared, Tasks), Error> {
+        let log = open_log(args, data, supervisor).await?;
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
@@ -110,33 +135,32 @@ impl Roles {
             facts,
             readiness,
         };
-        Ok(Self {
-            platform: Arc::new(platform),
-            supervisor,
+        let tasks = Tasks {
             projector,
             scrubber,
             stop,
-        })
+        };
+        Ok((Arc::new(platform), tasks))
     }
 
     /// Takes the roles down in the opposite order.
     pub(crate) async fn stop(self) -> Result<(), Error> {
-        self.stop.cancel();
-        if !self.scrubber.is_finished() {
-            self.scrubber.await.map_err(Error::Task)?;
+        let Tasks {
+            projector,
+            scrubber,
+            stop,
+        } = self.tasks;
+        stop.cancel();
+        if !scrubber.is_finished() {
+            scrubber.await.map_err(Error::Task)?;
         }
-        self.projector.await.map_err(Error::Task)?;
+        projector.await.map_err(Error::Task)?;
         self.supervisor.stop().await?;
         Ok(())
     }
 }
 
-async fn open_log(
-    args: &ServeArgs,
-    data: &DataDir,
-    supervisor: &Supervisor,
-    log_bytes: u64,
-) -> Result<Log, Error> {
+async fn open_log(args: &ServeArgs, data: &DataDir, supervisor: &Supervisor) -> Result<Log, Error> {
     let url = supervisor.url();
     let fsync = if args.unsafe_fsync {
         Fsync::Unsafe
@@ -152,7 +176,7 @@ async fn open_log(
         "_INBOX_setup",
     )
     .await?;
-    set_up(&setup, log_bytes).await?;
+    set_up(&setup, log_bytes(args)).await?;
     let inbox = log::credentials::PLATFORM_INBOX;
     let connection = connect(&url, supervisor.platform_creds(), "eai-platform", inbox).await?;
     let settings = Settings {
@@ -167,6 +191,10 @@ async fn open_log(
             step: "open the event log",
             source,
         })
+}
+
+fn log_bytes(args: &ServeArgs) -> u64 {
+    args.log_max_bytes.map_or(LOG_BYTES, |size| size.as_u64())
 }
 
 /// A key pair is not cloneable, but its seed makes another one.

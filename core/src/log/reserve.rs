@@ -60,6 +60,11 @@ impl Reserve {
         }
         let (used, most) = self.usage();
         if self.is_reached() {
+            tracing::warn!(
+                used,
+                most,
+                "log.reserve: only stops and deactivations are taken"
+            );
             Err(Error::Reserved { used, most })
         } else {
             Ok(())

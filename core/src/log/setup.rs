@@ -68,6 +68,16 @@ pub enum SetupError {
         /// Each field, as it is and as it must be.
         differences: String,
     },
+    /// The stream has more than it may have.
+    #[error(
+        "the event log has {used} bytes, more than the {most} that it may have: start with a larger --log-max-bytes"
+    )]
+    TooSmall {
+        /// Bytes stored.
+        used: u64,
+        /// Bytes asked for.
+        most: u64,
+    },
     /// The server did not answer, or refused.
     #[error("failed to {step}: {reason}")]
     Server {
@@ -165,6 +175,13 @@ pub async fn set_up(setup: &Connection, max_bytes: u64) -> Result<(), SetupError
     if !differences.is_empty() {
         return Err(SetupError::Differs {
             differences: differences.join("; "),
+        });
+    }
+    let used = stream.cached_info().state.bytes;
+    if used > max_bytes {
+        return Err(SetupError::TooSmall {
+            used,
+            most: max_bytes,
         });
     }
     if found.max_bytes != wanted.max_bytes {

@@ -127,7 +127,7 @@ pub(crate) async fn new_account(log: &Log) -> (AccountId, OrganizationId) {
     let made = (created.id, created.organization_id);
     let create = account::Command::Create(created);
     let parts = vec![
-        name::reserve("account", &account().join(account().own()), made.0.0),
+        name::reserve_account(&account(), made.0.0),
         Part::<AccountAggregate>::new(account(), made.0, create).boxed(),
     ];
     execute(log, id, &parts).await;
