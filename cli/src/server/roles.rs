@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eai_core::log::{self, Fsync, Log, Settings, check_server, connect, set_up};
-use eai_proxy::api::{Facts, Platform, Readiness, Shared, Urls};
+use eai_proxy::api::{Facts, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
 use eai_proxy::auth::Tokens;
 use nkeys::KeyPair;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ impl Roles {
             timeouts: Timeouts::default(),
         })
         .await?;
-        let log = open_log(args, data, &supervisor, log_bytes).await?;
+        let (log, followers) = open_log(args, data, &supervisor, log_bytes).await?;
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
@@ -103,6 +103,8 @@ impl Roles {
         let tokens = Tokens::new(data.platform(), copy(seed)?);
         let platform = Platform {
             log,
+            followers,
+            follower_slots: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             store,
             views,
             tokens,
@@ -131,12 +133,13 @@ impl Roles {
     }
 }
 
+/// The log for the platform itself, and for those who follow it.
 async fn open_log(
     args: &ServeArgs,
     data: &DataDir,
     supervisor: &Supervisor,
     log_bytes: u64,
-) -> Result<Log, Error> {
+) -> Result<(Log, Log), Error> {
     let url = supervisor.url();
     let fsync = if args.unsafe_fsync {
         Fsync::Unsafe
@@ -153,20 +156,22 @@ async fn open_log(
     )
     .await?;
     set_up(&setup, log_bytes).await?;
-    let inbox = log::credentials::PLATFORM_INBOX;
-    let connection = connect(&url, supervisor.platform_creds(), "eai-platform", inbox).await?;
     let settings = Settings {
         platform: data.platform(),
         deadline: COMMAND_DEADLINE,
         #[cfg(feature = "sabotage")]
         sabotage: super::sabotage::from_environment()?,
     };
-    Log::open(connection, settings)
-        .await
-        .map_err(|source| Error::Log {
+    let open = async |name| -> Result<Log, Error> {
+        let inbox = log::credentials::PLATFORM_INBOX;
+        let connection = connect(&url, supervisor.platform_creds(), name, inbox).await?;
+        let opened = Log::open(connection, settings.clone()).await;
+        opened.map_err(|source| Error::Log {
             step: "open the event log",
             source,
         })
+    };
+    Ok((open("eai-platform").await?, open("eai-followers").await?))
 }
 
 /// A key pair is not cloneable, but its seed makes another one.

@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod event_filter;
 mod extract;
+mod follow;
 mod health;
 mod list;
 mod position;
@@ -26,7 +27,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use eai_core::log::Log;
 use eai_projections::{Store, Views};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
 pub use health::Readiness;
@@ -35,11 +36,18 @@ pub use urls::{BadUrl, Urls};
 
 use crate::auth::Tokens;
 
+/// How many clients may follow the log at a time.
+pub const MOST_FOLLOWERS: usize = 256;
+
 /// What every handler may use.
 #[derive(Debug)]
 pub struct Platform {
     /// The event log.
     pub log: Log,
+    /// The event log on a connection of its own, so that slow readers cost commands nothing.
+    pub followers: Log,
+    /// A permit for each client that may follow the log.
+    pub follower_slots: Arc<Semaphore>,
     /// The read side, for rebuilding it.
     pub store: Store,
     /// The read side, for reading.
