@@ -9,6 +9,7 @@ mod event_filter;
 mod extract;
 mod follow;
 mod health;
+mod hygiene;
 mod list;
 mod position;
 mod resolve;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use eai_core::log::Log;
 use eai_projections::{Store, Views};
@@ -100,6 +101,7 @@ pub fn router(platform: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(hygiene::check))
         .with_state(platform)
 }
 
