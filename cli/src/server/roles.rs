@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eai_core::log::{self, Fsync, Log, Settings, check_server, connect, set_up};
-use eai_proxy::api::{Facts, Platform, Readiness, Shared, Urls};
+use eai_proxy::api::{Facts, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
 use eai_proxy::auth::Tokens;
 use nkeys::KeyPair;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -82,7 +82,7 @@ impl Roles {
         urls: Urls,
         readiness: watch::Receiver<Readiness>,
     ) -> Result<(Shared, Tasks), Error> {
-        let log = open_log(args, data, supervisor).await?;
+        let (log, followers) = open_log(args, data, supervisor).await?;
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
@@ -128,6 +128,8 @@ impl Roles {
         let tokens = Tokens::new(data.platform(), copy(seed)?);
         let platform = Platform {
             log,
+            followers,
+            follower_slots: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             store,
             views,
             tokens,
@@ -160,7 +162,12 @@ impl Roles {
     }
 }
 
-async fn open_log(args: &ServeArgs, data: &DataDir, supervisor: &Supervisor) -> Result<Log, Error> {
+/// The log for the platform itself, and for those who follow it.
+async fn open_log(
+    args: &ServeArgs,
+    data: &DataDir,
+    supervisor: &Supervisor,
+) -> Result<(Log, Log), Error> {
     let url = supervisor.url();
     let fsync = if args.unsafe_fsync {
         Fsync::Unsafe
@@ -177,20 +184,22 @@ async fn open_log(args: &ServeArgs, data: &DataDir, supervisor: &Supervisor) -> 
     )
     .await?;
     set_up(&setup, log_bytes(args)).await?;
-    let inbox = log::credentials::PLATFORM_INBOX;
-    let connection = connect(&url, supervisor.platform_creds(), "eai-platform", inbox).await?;
     let settings = Settings {
         platform: data.platform(),
         deadline: COMMAND_DEADLINE,
         #[cfg(feature = "sabotage")]
         sabotage: super::sabotage::from_environment()?,
     };
-    Log::open(connection, settings)
-        .await
-        .map_err(|source| Error::Log {
+    let open = async |name| -> Result<Log, Error> {
+        let inbox = log::credentials::PLATFORM_INBOX;
+        let connection = connect(&url, supervisor.platform_creds(), name, inbox).await?;
+        let opened = Log::open(connection, settings.clone()).await;
+        opened.map_err(|source| Error::Log {
             step: "open the event log",
             source,
         })
+    };
+    Ok((open("eai-platform").await?, open("eai-followers").await?))
 }
 
 fn log_bytes(args: &ServeArgs) -> u64 {

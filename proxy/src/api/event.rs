@@ -1,31 +1,24 @@
-//! The log itself: listing, following, and single events byte for byte.
-
-use std::convert::Infallible;
-use std::time::Duration;
+//! The log itself: lists of events, and single ones byte for byte.
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use eai_core::envelope::MEDIA_TYPE;
 use eai_core::ids::EventId;
-use eai_core::log::{Position, Recorded, Subscription};
+use eai_core::log::{Log, Position, Recorded};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
 
 use super::event_filter::{EventFilter, EventQuery};
 use super::extract::{Params, Ref};
-use super::health::Readiness;
+use super::follow::follow;
 use super::list::{List, limit};
 use super::{ApiError, Shared};
 use crate::auth::Caller;
 
 /// The most events of one answer.
-const MOST: u32 = 1000;
-/// How often an idle stream shows that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const MOST: u32 = 1000;
 
 /// An event with its place in the log.
 #[derive(Debug, Serialize)]
@@ -46,10 +39,15 @@ pub(crate) async fn list(
     }
     let (events, next) = match query.tail {
         Some(tail) => (
-            newest(&state, &filter, limit("tail", Some(tail), MOST)? as usize).await?,
+            newest(
+                &state.log,
+                &filter,
+                limit("tail", Some(tail), MOST)? as usize,
+            )
+            .await?,
             None,
         ),
-        None => page(&state, &filter, most).await?,
+        None => page(&state.log, &filter, most).await?,
     };
     let items: Vec<Box<RawValue>> = events.iter().map(line).collect::<Result<_, _>>()?;
     Ok(Json(List { items, next }).into_response())
@@ -74,14 +72,14 @@ async fn filter(
 
 /// One page from the filter's start, and where the next one begins.
 async fn page(
-    state: &Shared,
+    log: &Log,
     filter: &EventFilter,
     most: usize,
 ) -> Result<(Vec<Recorded>, Option<String>), ApiError> {
     let mut events: Vec<Recorded> = Vec::new();
     let mut from = filter.from;
     loop {
-        let (read, more) = state.log.page(&filter.subject, from, most).await?;
+        let (read, more) = log.page(&filter.subject, from, most).await?;
         let last = read.last().map(|event| event.sequence);
         let over = read.iter().any(|event| filter.is_over(event));
         events.extend(
@@ -106,13 +104,13 @@ async fn page(
 }
 
 /// The last events that the filter takes, found by looking further and further back.
-async fn newest(
-    state: &Shared,
+pub(super) async fn newest(
+    log: &Log,
     filter: &EventFilter,
     count: usize,
 ) -> Result<Vec<Recorded>, ApiError> {
     let mut window = 512;
-    let end = state.log.last_sequence().await?;
+    let end = log.last_sequence().await?;
     loop {
         let start = end.saturating_sub(window).max(1);
         let from = match filter.from {
@@ -120,10 +118,10 @@ async fn newest(
             Position::Time(time) => Position::Time(time),
         };
         let read = filter.from(from);
-        let (mut events, mut next) = page(state, &read, MOST as usize).await?;
+        let (mut events, mut next) = page(log, &read, MOST as usize).await?;
         while let Some(cursor) = next {
             let from = Position::Sequence(cursor.parse().unwrap_or(u64::MAX));
-            let (more, after) = page(state, &filter.from(from), MOST as usize).await?;
+            let (more, after) = page(log, &filter.from(from), MOST as usize).await?;
             events.extend(more);
             // Only the last ones are wanted, so memory stays bounded however many there are.
             events.drain(..events.len().saturating_sub(count));
@@ -171,71 +169,8 @@ pub(crate) async fn get(
     Ok(response)
 }
 
-/// A stream of lines that ends when the client goes, the platform stops, or the log is damaged.
-async fn follow(
-    state: Shared,
-    filter: EventFilter,
-    tail: Option<u32>,
-) -> Result<Response, ApiError> {
-    let from = match tail {
-        None => filter.from,
-        Some(0) => Position::Sequence(state.log.last_sequence().await? + 1),
-        Some(tail) => {
-            let end = state.log.last_sequence().await?;
-            let last = newest(&state, &filter, limit("tail", Some(tail), MOST)? as usize).await?;
-            Position::Sequence(last.first().map_or(end + 1, |event| event.sequence))
-        }
-    };
-    let subscription = state.log.subscribe(filter.subject.clone(), from);
-    let readiness = state.readiness.clone();
-    let lines =
-        futures::stream::unfold(Some((subscription, filter, readiness)), |following| async {
-            let (mut subscription, filter, mut readiness) = following?;
-            let stopping = readiness.wait_for(|now| *now == Readiness::Stopping);
-            let line = tokio::select! {
-                biased;
-                _ = stopping => return None,
-                line = next_line(&mut subscription, &filter) => line,
-            };
-            match line {
-                Ok(line) => Some((
-                    Ok::<_, Infallible>(line),
-                    Some((subscription, filter, readiness)),
-                )),
-                Err(error) => Some((Ok(error), None)),
-            }
-        });
-    let mut response = Body::from_stream(lines).into_response();
-    let ndjson = HeaderValue::from_static("application/x-ndjson");
-    response.headers_mut().insert(CONTENT_TYPE, ndjson);
-    Ok(response)
-}
-
-/// The next line, or a blank one to keep the connection alive; an error is the last line.
-async fn next_line(subscription: &mut Subscription, filter: &EventFilter) -> Result<Bytes, Bytes> {
-    let failed = |error: ApiError| Bytes::from(format!("{}\n", error.document()));
-    loop {
-        match timeout(KEEP_ALIVE, subscription.next()).await {
-            Err(_) => return Ok(Bytes::from_static(b"\n")),
-            Ok(Err(eai_core::log::Error::Unavailable(reason))) => {
-                // The server is away: the stream goes on where it was once it is back.
-                tracing::debug!(reason, "events.follow");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Ok(Err(error)) => return Err(failed(error.into())),
-            Ok(Ok(event)) if filter.is_over(&event) => return Err(Bytes::new()),
-            Ok(Ok(event)) if filter.takes(&event) => {
-                return line(&event)
-                    .map(|line| Bytes::from(format!("{line}\n")))
-                    .map_err(failed);
-            }
-            Ok(Ok(_)) => {}
-        }
-    }
-}
-
 /// The event as it is stored, with its place.
-fn line(event: &Recorded) -> Result<Box<RawValue>, ApiError> {
+pub(super) fn line(event: &Recorded) -> Result<Box<RawValue>, ApiError> {
     let damaged = |_| {
         ApiError::from(eai_core::log::Error::Damaged(format!(
             "event {} is not JSON",

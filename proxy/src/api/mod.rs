@@ -7,7 +7,9 @@ mod error;
 mod event;
 mod event_filter;
 mod extract;
+mod follow;
 mod health;
+mod hygiene;
 mod list;
 mod position;
 mod resolve;
@@ -22,11 +24,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use eai_core::log::Log;
 use eai_projections::{Store, Views};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
 pub use health::Readiness;
@@ -35,11 +37,18 @@ pub use urls::{BadUrl, Urls};
 
 use crate::auth::Tokens;
 
+/// How many clients may follow the log at a time.
+pub const MOST_FOLLOWERS: usize = 256;
+
 /// What every handler may use.
 #[derive(Debug)]
 pub struct Platform {
     /// The event log.
     pub log: Log,
+    /// The event log on a connection of its own, so that slow readers cost commands nothing.
+    pub followers: Log,
+    /// A permit for each client that may follow the log.
+    pub follower_slots: Arc<Semaphore>,
     /// The read side, for rebuilding it.
     pub store: Store,
     /// The read side, for reading.
@@ -92,6 +101,7 @@ pub fn router(platform: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(hygiene::check))
         .with_state(platform)
 }
 
