@@ -43,12 +43,18 @@ impl DataDir {
             path: path.to_owned(),
             source,
         };
-        private_folder(path).map_err(file)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(file)?;
         if is_foreign(path).map_err(file)? {
             return Err(Error::Foreign {
                 path: path.to_owned(),
             });
         }
+        // Nobody but the platform's user reads what is in it, whoever made it.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(file)?;
         let path = fs::canonicalize(path).map_err(file)?;
         let lock = lock(&path)?;
         let identity = match Identity::read(&path)? {
@@ -187,18 +193,6 @@ const OURS: [&str; 9] = [
     "up.env.new",
     "up.lock",
 ];
-
-/// Nobody but the platform's user reads what is in it.
-fn private_folder(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)?;
-    if !is_foreign(path)? {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
 
 /// Whether somebody keeps other things there: they are not ours to add to, or to delete some day.
 fn is_foreign(path: &Path) -> io::Result<bool> {

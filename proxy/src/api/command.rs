@@ -5,6 +5,7 @@ use eai_core::command::{AnyPart, Context, Urgency};
 use eai_core::envelope::Actor;
 use eai_core::ids::CommandId;
 use eai_core::log::Outcome;
+use eai_core::names::FullName;
 use time::OffsetDateTime;
 
 use super::position::PATIENCE;
@@ -48,6 +49,20 @@ pub(crate) fn made_nothing(outcome: &Outcome, id: CommandId) -> ApiError {
     } else {
         ApiError::internal(&format!("command {id} made nothing that the views have"))
     }
+}
+
+/// Refuses a command id that was used before to make something of another name.
+pub(crate) fn made_as_asked(
+    id: CommandId,
+    made: &FullName,
+    asked: &FullName,
+) -> Result<(), ApiError> {
+    if made == asked {
+        return Ok(());
+    }
+    Err(ApiError::command_id_reused(format!(
+        "command id {id} was used to make `{made}`: choose a new one"
+    )))
 }
 
 /// Stops and deactivations may use the log's reserve.

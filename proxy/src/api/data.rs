@@ -79,11 +79,6 @@ pub(crate) async fn create(
     let outcome = command::execute(&state, &context, &data::create(made, &full_name)).await?;
     let row = state.views.data(made).await?;
     let row = row.ok_or_else(|| command::made_nothing(&outcome, id))?;
-    if row.account.join(row.name.clone()) != full_name {
-        return Err(ApiError::command_id_reused(format!(
-            "command id {id} was used to make `{}.{}`: choose a new one",
-            row.account, row.name
-        )));
-    }
+    command::made_as_asked(id, &row.account.join(row.name.clone()), &full_name)?;
     Ok((StatusCode::CREATED, Json(shape(row))))
 }

@@ -132,12 +132,7 @@ pub(crate) async fn create(
     let outcome = command::execute(&state, &context, &parts).await?;
     let row = state.views.service(ServiceId(id.aggregate(0))).await?;
     let row = row.ok_or_else(|| command::made_nothing(&outcome, id))?;
-    if row.account.join(row.name.clone()) != full_name {
-        return Err(ApiError::command_id_reused(format!(
-            "command id {id} was used to make `{}.{}`: choose a new one",
-            row.account, row.name
-        )));
-    }
+    command::made_as_asked(id, &row.account.join(row.name.clone()), &full_name)?;
     let row = if outcome.repeated {
         as_of(&state, row, outcome.sequence).await?
     } else {
