@@ -107,6 +107,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    const STALE: &'static str = "stale";
+
     /// The state does not allow it.
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -132,6 +134,16 @@ impl Refusal {
             code: "internal",
             message: message.into(),
         }
+    }
+
+    /// The command was planned on a state that is no more: plan it anew.
+    pub fn stale(message: impl Into<String>) -> Self {
+        Self::conflict(Self::STALE, message)
+    }
+
+    /// Whether planning the command anew may help.
+    pub fn is_stale(&self) -> bool {
+        self.code == Self::STALE
     }
 
     /// An aggregate is asked to be made again by another command: the id of this one was used before.

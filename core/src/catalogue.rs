@@ -4,6 +4,8 @@ use crate::account::AccountAggregate;
 use crate::aggregate::{Aggregate, DecodeError, Entry, Event};
 use crate::data::DataAggregate;
 use crate::envelope::TypeParts;
+use crate::executor::ExecutorAggregate;
+use crate::job::JobAggregate;
 use crate::name::NameAggregate;
 use crate::role::RoleAggregate;
 use crate::service::ServiceAggregate;
@@ -31,6 +33,8 @@ macro_rules! aggregates {
 aggregates! {
     AccountAggregate,
     DataAggregate,
+    ExecutorAggregate,
+    JobAggregate,
     NameAggregate,
     RoleAggregate,
     ServiceAggregate,

@@ -35,6 +35,15 @@ pub struct Context {
     pub urgency: Urgency,
 }
 
+/// The event that led to a command of the platform, and the command that began it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The event.
+    pub event: EventId,
+    /// The first command of the chain of causes.
+    pub correlation: Uuid,
+}
+
 /// Whether a command may use the last tenth of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
@@ -100,6 +109,27 @@ impl Context {
             traceparent: None,
             time,
             urgency: Urgency::Normal,
+        }
+    }
+
+    /// A command of an executor or a policy.
+    pub fn platform(id: CommandId, time: OffsetDateTime) -> Self {
+        Self {
+            urgency: Urgency::Essential,
+            ..Self::user(id, Actor::Platform, time)
+        }
+    }
+
+    /// The same command, as the answer to an event.
+    #[must_use]
+    pub fn because(self, cause: Option<Cause>) -> Self {
+        let Some(Cause { event, correlation }) = cause else {
+            return self;
+        };
+        Self {
+            correlation,
+            causation: Some(event),
+            ..self
         }
     }
 }

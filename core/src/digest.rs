@@ -24,9 +24,21 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 // === impl Digest ===
+
+impl From<Sha256> for Digest {
+    /// What was hashed piece by piece.
+    fn from(hash: Sha256) -> Self {
+        Self(hash.finalize().into())
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

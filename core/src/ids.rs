@@ -47,6 +47,10 @@ ids! {
     DataId,
     /// A service.
     ServiceId,
+    /// A job: one execution from start to end, in one or more runs.
+    JobId,
+    /// Where jobs run.
+    ExecutorId,
     /// A command, chosen by the client: the idempotency key.
     CommandId,
     /// An event in the log.

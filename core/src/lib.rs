@@ -10,9 +10,13 @@ pub mod command;
 pub mod data;
 pub mod digest;
 pub mod envelope;
+pub mod executor;
+pub mod fail_point;
 pub mod ids;
+pub mod job;
 pub mod name;
 pub mod names;
+pub mod policy;
 pub mod role;
 pub mod service;
 pub mod spec;
@@ -22,3 +26,5 @@ pub mod subject;
 pub mod jws;
 #[cfg(feature = "log")]
 pub mod log;
+#[cfg(feature = "log")]
+pub mod turns;

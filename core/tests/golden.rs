@@ -11,6 +11,8 @@ use eai_core::catalogue;
 use eai_core::data::DataAggregate;
 use eai_core::digest::Digest;
 use eai_core::envelope::{Envelope, MAX_BYTES, schema_urn};
+use eai_core::executor::ExecutorAggregate;
+use eai_core::job::JobAggregate;
 use eai_core::name::NameAggregate;
 use eai_core::role::RoleAggregate;
 use eai_core::service::ServiceAggregate;
@@ -250,6 +252,8 @@ fn written_today(envelope: &Envelope<'_>) -> Option<String> {
     match envelope.type_parts().unwrap().kind {
         AccountAggregate::KIND => by::<AccountAggregate>(envelope),
         DataAggregate::KIND => by::<DataAggregate>(envelope),
+        ExecutorAggregate::KIND => by::<ExecutorAggregate>(envelope),
+        JobAggregate::KIND => by::<JobAggregate>(envelope),
         NameAggregate::KIND => by::<NameAggregate>(envelope),
         RoleAggregate::KIND => by::<RoleAggregate>(envelope),
         ServiceAggregate::KIND => by::<ServiceAggregate>(envelope),

@@ -14,6 +14,8 @@ mod log {
     mod damage;
     mod doubt;
     mod full;
+    mod objects;
+    mod output;
     mod page;
     mod relay;
     mod server;

@@ -12,6 +12,8 @@ use eai_core::command::{AnyState as _, Folded};
 use eai_core::data::DataAggregate;
 use eai_core::digest::Digest;
 use eai_core::envelope::{Envelope, TypeParts};
+use eai_core::executor::ExecutorAggregate;
+use eai_core::job::JobAggregate;
 use eai_core::name::{Command as NameCommand, NameAggregate};
 use eai_core::names::{AccountName, FullName, Name, Reference};
 use eai_core::role::RoleAggregate;
@@ -120,6 +122,8 @@ macro_rules! histories {
 histories! {
     account: AccountAggregate,
     data: DataAggregate,
+    executor: ExecutorAggregate,
+    job: JobAggregate,
     name: NameAggregate,
     role: RoleAggregate,
     service: ServiceAggregate,
@@ -172,6 +176,8 @@ proptest! {
                     matches!(before, Some(On | Off)) && after == Some(Deactivated)
                 }
                 ServiceEvent::Reactivated(_) => before == Some(Deactivated) && after == before_deactivation,
+                ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
+                ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) => before == after,
             };
             prop_assert!(allowed, "{:?} -> {:?} by {:?}", before, after, event);
         }

@@ -30,6 +30,15 @@ pub struct Outcome {
     pub repeated: bool,
 }
 
+impl Outcome {
+    /// Of a command that has no aggregate to ask.
+    pub(super) const NOTHING: Self = Self {
+        sequence: 0,
+        events: 0,
+        repeated: false,
+    };
+}
+
 /// What is known of a command before it is tried.
 enum Earlier {
     /// It was not stored.
@@ -208,7 +217,7 @@ impl Log {
         let reads = parts
             .iter()
             .zip(histories)
-            .map(|(part, history)| self.catch_up(part.as_ref(), history));
+            .map(|(part, history)| self.catch_up(part.address(), history));
         futures::future::try_join_all(reads).await.map(drop)
     }
 
@@ -369,7 +378,7 @@ fn earlier(
     })
 }
 
-fn part_names(parts: &[Box<dyn AnyPart>]) -> String {
+pub(super) fn part_names(parts: &[Box<dyn AnyPart>]) -> String {
     let names: Vec<_> = parts
         .iter()
         .map(|part| part.address().to_string())

@@ -13,6 +13,9 @@ use crate::jws::{self, Algorithm};
 /// Inbox prefix of the platform's own client, apart from any other user's.
 pub const PLATFORM_INBOX: &str = "_INBOX_platform";
 
+/// Inbox prefix of the one that purges objects and output.
+pub const CLEANER_INBOX: &str = "_INBOX_cleaner";
+
 /// How long credentials of [`User::Setup`] live: long enough to create the streams at a start.
 pub const SETUP_SECONDS: i64 = 300;
 
@@ -33,6 +36,9 @@ pub enum User {
     Platform,
     /// Creates and changes streams at a start, for a few minutes; destroys nothing either.
     Setup,
+    /// Purges the object store (what was uploaded and never used) and job output (what is too much of it). It can do
+    /// nothing else.
+    Cleaner,
     /// Asks the server about itself and updates account claims; a user of the system account.
     System,
     /// Watches one account's live events and says nothing; a user of a monitor account.
@@ -105,6 +111,14 @@ pub fn user(kind: User, account: &KeyPair, user: &KeyPair, iat: i64) -> Result<S
             ("platform", json!({"deny": deny}), json!({}))
         }
         User::Setup => ("setup", json!({"deny": DESTRUCTIVE}), json!({})),
+        User::Cleaner => (
+            "cleaner",
+            json!({"allow": [
+                format!("$JS.API.STREAM.PURGE.{}", super::objects::STREAM),
+                format!("$JS.API.STREAM.PURGE.{}", super::output::STREAM),
+            ]}),
+            json!({"allow": [format!("{CLEANER_INBOX}.>")]}),
+        ),
         User::System => (
             "system",
             json!({"allow": ["$SYS.REQ.SERVER.PING.VARZ", "$SYS.REQ.CLAIMS.UPDATE"]}),
@@ -273,9 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn the_cleaner_may_purge_objects_and_output_alone() {
+        let claims = user_claims(User::Cleaner);
+        assert_eq!(
+            claims["nats"]["pub"],
+            json!({"allow": ["$JS.API.STREAM.PURGE.OBJ_eai_data", "$JS.API.STREAM.PURGE.EAI_LOGS"]})
+        );
+        assert_eq!(
+            claims["nats"]["sub"],
+            json!({"allow": ["_INBOX_cleaner.>"]})
+        );
+    }
+
+    #[test]
     fn only_setup_expires() {
         assert_eq!(user_claims(User::Setup)["exp"], 1300);
-        for kind in [User::Platform, User::System, User::Monitor] {
+        for kind in [User::Platform, User::Cleaner, User::System, User::Monitor] {
             assert_eq!(user_claims(kind)["exp"], Value::Null);
         }
     }

@@ -8,6 +8,7 @@ use super::{Error, Log, Position, Recorded};
 use crate::command::{AnyPart, AnyState};
 use crate::digest::Digest;
 use crate::ids::CommandId;
+use crate::subject::Address;
 
 /// How many events are held in memory at a time while an aggregate is read.
 pub(super) const PAGE: usize = 4096;
@@ -76,23 +77,31 @@ impl History {
 impl Log {
     /// The history of the aggregate that `part` is for: cached, assumed empty where it is new, else read.
     pub(super) async fn history(&self, part: &dyn AnyPart) -> Result<SharedHistory, Error> {
-        let history = self.inner.histories.get_with(part.address().clone(), || {
-            SharedHistory::empty(part.initial())
-        });
+        let history = self.cached(part.address(), || part.initial());
         let known = history.lock().loaded || part.is_fresh();
         if !known {
-            self.catch_up(part, &history).await?;
+            self.catch_up(part.address(), &history).await?;
         }
         Ok(history)
+    }
+
+    /// What this process knows of an aggregate, read or not.
+    pub(super) fn cached(
+        &self,
+        address: &Address,
+        initial: impl FnOnce() -> Box<dyn AnyState>,
+    ) -> SharedHistory {
+        let histories = &self.inner.histories;
+        histories.get_with(address.clone(), || SharedHistory::empty(initial()))
     }
 
     /// Brings a history up to what the leader has.
     pub(super) async fn catch_up(
         &self,
-        part: &dyn AnyPart,
+        address: &Address,
         history: &SharedHistory,
     ) -> Result<(), Error> {
-        let filter = part.address().filter();
+        let filter = address.filter();
         let before = history.lock().last_sequence;
         let newest = self
             .newest(&filter)
@@ -100,8 +109,7 @@ impl Log {
             .map_or(0, |event| event.sequence);
         if newest < before {
             return Err(Error::Damaged(format!(
-                "{} had event {before}, but the log now ends for it at {newest}",
-                part.address()
+                "{address} had event {before}, but the log now ends for it at {newest}"
             )));
         }
         let mut reached = before;
@@ -111,8 +119,7 @@ impl Log {
                 .await?;
             if events.is_empty() {
                 return Err(Error::Damaged(format!(
-                    "event {newest} of {} is in the log's index but cannot be read",
-                    part.address()
+                    "event {newest} of {address} is in the log's index but cannot be read"
                 )));
             }
             let mut history = history.lock();

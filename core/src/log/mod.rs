@@ -3,16 +3,23 @@
 //! It knows envelopes and aggregates, but no aggregate in particular, and no view.
 
 pub mod credentials;
+pub mod live;
+pub mod objects;
+pub mod output;
 
+mod activate;
 mod append;
 pub mod chain;
 mod connect;
+mod controller;
+mod direct;
 mod error;
 mod fold;
 mod history;
 mod publish;
 mod read;
 mod reserve;
+mod settle;
 mod setup;
 mod subscribe;
 
@@ -24,6 +31,7 @@ use moka::sync::Cache;
 pub use append::Outcome;
 pub use chain::Chain;
 pub use connect::{ConnectError, Connection, connect, connect_with};
+pub use controller::Controller;
 pub use error::Error;
 pub use read::{Position, Recorded};
 pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up};

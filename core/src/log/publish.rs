@@ -32,11 +32,14 @@ pub(super) enum Published {
 
 /// Stores the messages together or not at all.
 pub(super) async fn publish(connection: &Connection, messages: &[Message]) -> Published {
-    let answer = match messages {
-        [] => return Published::Conflict("nothing to store".into()),
-        [message] => request(connection, message, headers(message)).await,
-        messages => batch(connection, messages).await,
-    };
+    if messages.is_empty() {
+        return Published::Conflict("nothing to store".into());
+    }
+    let parts = messages.iter().map(|message| {
+        let payload = message.payload.clone();
+        (message.subject.clone(), headers(message), payload)
+    });
+    let answer = send(connection, parts).await;
     match answer {
         Ok(payload) => read_ack(&payload, messages.len()),
         Err(error) => Published::Unknown(error.to_string()),
@@ -60,47 +63,42 @@ fn headers(message: &Message) -> HeaderMap {
     headers
 }
 
-async fn request(
+/// Sends at least one message; more than one as an atomic batch (NATS ADR-50), which is invisible until the last
+/// message commits it. Gives the acknowledgement.
+pub(super) async fn send(
     connection: &Connection,
-    message: &Message,
-    headers: HeaderMap,
+    messages: impl ExactSizeIterator<Item = (String, HeaderMap, Bytes)>,
 ) -> Result<Bytes, Error> {
-    let Message {
-        subject, payload, ..
-    } = message;
-    let answer = connection
-        .request(subject.clone(), headers, payload.clone())
-        .await?;
-    Ok(answer.payload)
-}
-
-/// An atomic batch (NATS ADR-50): invisible until the last message commits it.
-async fn batch(connection: &Connection, messages: &[Message]) -> Result<Bytes, Error> {
-    let id = nuid();
-    let mut messages = messages.iter().enumerate().peekable();
-    while let Some((index, message)) = messages.next() {
-        let mut headers = headers(message);
-        headers.insert("Nats-Batch-Id", id.as_str());
-        headers.insert("Nats-Batch-Sequence", (index + 1).to_string().as_str());
-        if messages.peek().is_none() {
-            headers.insert("Nats-Batch-Commit", "1");
-            return request(connection, message, headers).await;
+    let (id, count) = (nuid(), messages.len());
+    for (index, (subject, mut headers, payload)) in messages.enumerate() {
+        if count > 1 {
+            headers.insert("Nats-Batch-Id", id.as_str());
+            headers.insert("Nats-Batch-Sequence", (index + 1).to_string().as_str());
         }
-        connection
-            .client()
-            .publish_with_headers(message.subject.clone(), headers, message.payload.clone())
-            .await
-            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        if index + 1 < count {
+            connection
+                .client()
+                .publish_with_headers(subject, headers, payload)
+                .await
+                .map_err(|error| Error::Unavailable(error.to_string()))?;
+            continue;
+        }
+        if count > 1 {
+            headers.insert("Nats-Batch-Commit", "1");
+        }
+        let answer = connection.request(subject, headers, payload).await?;
+        return Ok(answer.payload);
     }
     Err(Error::Unavailable("an empty batch".into()))
 }
 
-/// A batch id needs to differ from those of other batches that are open at the moment, no more.
-fn nuid() -> String {
+/// A random name: batches that are open at a time, and uploads, have different ones.
+pub(super) fn nuid() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-fn read_ack(payload: &[u8], count: usize) -> Published {
+/// What an acknowledgement of `count` messages says.
+pub(super) fn read_ack(payload: &[u8], count: usize) -> Published {
     const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
     const DUPLICATE_IN_BATCH: u64 = 10201;
     const NO_ROOM: [u64; 3] = [10077, 10047, 10023];

@@ -1,23 +1,18 @@
 //! Reading stored events: the newest of an aggregate from the leader, and runs of them by batched direct get.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use data_encoding::BASE64;
-use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Connection, Error, Log, STREAM};
+use super::{Connection, Error, Log, STREAM, direct};
 use crate::digest::Digest;
 use crate::envelope::{self, Envelope};
 
 /// How many events one direct get asks for.
 const BATCH: usize = 256;
-/// How long a direct get may stay silent.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 /// A stored event: where it stands in the log, and its bytes.
 #[derive(Clone, Debug)]
@@ -113,62 +108,27 @@ impl Log {
         count: usize,
         events: &mut Vec<Recorded>,
     ) -> Result<bool, Error> {
-        let unavailable = |what: &dyn std::fmt::Display| Error::Unavailable(what.to_string());
-        let client = self.inner.connection.client();
         let mut request = json!({ "next_by_subj": filter, "batch": count });
         match from {
             Position::Sequence(sequence) => request["seq"] = sequence.into(),
             Position::Time(time) => {
-                let time = time.format(&Rfc3339).map_err(|error| unavailable(&error))?;
+                let time = time
+                    .format(&Rfc3339)
+                    .map_err(|error| Error::Unavailable(error.to_string()))?;
                 request["start_time"] = time.into();
             }
         }
-        let breaks = self.inner.connection.breaks();
-        let inbox = client.new_inbox();
-        let mut answers = client
-            .subscribe(inbox.clone())
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let subject = format!("$JS.API.DIRECT.GET.{STREAM}");
-        client
-            .publish_with_reply(subject, inbox, request.to_string().into())
-            .await
-            .map_err(|error| unavailable(&error))?;
-        loop {
-            let message = tokio::select! {
-                biased;
-                message = tokio::time::timeout(PROGRESS, answers.next()) => {
-                    message.map_err(|_| unavailable(&"no answer to a read"))?
-                }
-                () = self.inner.connection.broken_since(breaks) => None,
-            };
-            let message = message.ok_or_else(|| unavailable(&"the connection broke"))?;
-            let header = |name: &str| {
-                let headers = message.headers.as_ref()?;
-                headers.get(name).map(async_nats::HeaderValue::as_str)
-            };
-            let number = |name: &str| header(name).and_then(|text| text.parse::<u64>().ok());
-            match message.status.map(|status| status.as_u16()) {
-                // 204 ends a batch, 404 says that nothing is there.
-                Some(204) => return Ok(number("Nats-Num-Pending").unwrap_or(0) > 0),
-                Some(404) => return Ok(false),
-                Some(503) => return Err(unavailable(&"nobody answers for the stream")),
-                Some(status) => {
-                    let reason = message.description.as_deref().unwrap_or("no reason given");
-                    return Err(Error::Unavailable(format!(
-                        "a read answered {status}: {reason}"
-                    )));
-                }
-                None => {}
-            }
-            let sequence = number("Nats-Sequence").unwrap_or(0);
-            let subject = header("Nats-Subject").unwrap_or_default().to_owned();
-            events.push(Recorded {
-                sequence,
-                subject,
+        let (found, more) = direct::get(&self.inner.connection, STREAM, &request).await?;
+        events.extend(found.into_iter().map(|message| {
+            Recorded {
+                sequence: direct::number(&message, "Nats-Sequence"),
+                subject: direct::header(&message, "Nats-Subject")
+                    .unwrap_or_default()
+                    .to_owned(),
                 payload: message.payload,
-            });
-        }
+            }
+        }));
+        Ok(more)
     }
 }
 

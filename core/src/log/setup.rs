@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream;
 use async_nats::jetstream::stream::{
-    Compression, Config, DiscardPolicy, Republish, RetentionPolicy, StorageType,
+    Compression, Config, DiscardPolicy, Republish, RetentionPolicy, StorageType, Stream,
 };
+use async_nats::jetstream::{self, Context};
 use serde::Deserialize;
 
 use super::{Connection, STREAM};
@@ -78,6 +78,16 @@ pub enum SetupError {
         /// Bytes asked for.
         most: u64,
     },
+    /// The object store has more than it may have.
+    #[error(
+        "the object store has {used} bytes, more than the {most} that it may have: start with a larger --data-max-bytes"
+    )]
+    DataTooSmall {
+        /// Bytes stored.
+        used: u64,
+        /// Bytes asked for.
+        most: u64,
+    },
     /// The server did not answer, or refused.
     #[error("failed to {step}: {reason}")]
     Server {
@@ -86,6 +96,13 @@ pub enum SetupError {
         /// What it said.
         reason: String,
     },
+}
+
+impl SetupError {
+    fn server(step: &'static str, error: &dyn std::fmt::Display) -> Self {
+        let reason = error.to_string();
+        Self::Server { step, reason }
+    }
 }
 
 /// Checks version and durability. `system` is a connection to the system account.
@@ -119,15 +136,9 @@ pub async fn check_server(system: &Connection, fsync: Fsync) -> Result<ServerRep
             "{}".into(),
         )
         .await
-        .map_err(|error| SetupError::Server {
-            step,
-            reason: error.to_string(),
-        })?;
-    let varz: Varz =
-        serde_json::from_slice(&answer.payload).map_err(|error| SetupError::Server {
-            step,
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| SetupError::server(step, &error))?;
+    let varz: Varz = serde_json::from_slice(&answer.payload)
+        .map_err(|error| SetupError::server(step, &error))?;
     let JetStreamConfig {
         sync_always,
         sync_interval,
@@ -160,16 +171,7 @@ fn check_version(version: &str) -> Result<(), SetupError> {
 pub async fn set_up(setup: &Connection, max_bytes: u64) -> Result<(), SetupError> {
     let context = jetstream::new(setup.client().clone());
     let wanted = wanted(max_bytes);
-    let server = |step: &'static str| {
-        move |error: &dyn std::fmt::Display| SetupError::Server {
-            step,
-            reason: error.to_string(),
-        }
-    };
-    let stream = context
-        .get_or_create_stream(wanted.clone())
-        .await
-        .map_err(|error| server("make the event stream")(&error))?;
+    let stream = get_or_create(&context, &wanted, "make the event stream").await?;
     let found = stream.cached_info().config.clone();
     let differences = differences(&found, &wanted);
     if !differences.is_empty() {
@@ -185,15 +187,52 @@ pub async fn set_up(setup: &Connection, max_bytes: u64) -> Result<(), SetupError
         });
     }
     if found.max_bytes != wanted.max_bytes {
-        context
-            .update_stream(Config {
-                max_bytes: wanted.max_bytes,
-                ..found
-            })
-            .await
-            .map_err(|error| server("resize the event stream")(&error))?;
+        let resized = Config {
+            max_bytes: wanted.max_bytes,
+            ..found
+        };
+        update(&context, resized, "resize the event stream").await?;
     }
     Ok(())
+}
+
+/// The stream that is there, or a new one. `step` says what fails if it does.
+pub(super) async fn get_or_create(
+    context: &Context,
+    wanted: &Config,
+    step: &'static str,
+) -> Result<Stream, SetupError> {
+    let stream = context.get_or_create_stream(wanted).await;
+    stream.map_err(|error| SetupError::server(step, &error))
+}
+
+/// Sets the limits of a stream of which nothing else may ever differ, unless it has them.
+pub(super) async fn set_limits(
+    context: &Context,
+    found: &Config,
+    wanted: Config,
+    step: &'static str,
+) -> Result<(), SetupError> {
+    let same = found.subjects == wanted.subjects
+        && found.max_bytes == wanted.max_bytes
+        && found.discard == wanted.discard
+        && found.max_age == wanted.max_age
+        && found.max_messages == wanted.max_messages
+        && found.max_message_size == wanted.max_message_size
+        && found.allow_direct == wanted.allow_direct
+        && found.allow_atomic_publish == wanted.allow_atomic_publish
+        && found.republish.is_some() == wanted.republish.is_some();
+    if same {
+        return Ok(());
+    }
+    update(context, wanted, step).await
+}
+
+async fn update(context: &Context, config: Config, step: &'static str) -> Result<(), SetupError> {
+    let updated = context.update_stream(config).await;
+    updated
+        .map(drop)
+        .map_err(|error| SetupError::server(step, &error))
 }
 
 fn wanted(max_bytes: u64) -> Config {

@@ -1,6 +1,7 @@
 //! What may be asked of a service.
 
-use super::Created;
+use super::{Activated, Created, JobEnded, Switched};
+use crate::job::Configuration;
 
 /// A command to one service.
 #[derive(Clone, Debug)]
@@ -15,4 +16,12 @@ pub enum Command {
     Deactivate,
     /// Bring it back as it was before it was deactivated.
     Reactivate,
+    /// Run this from now on.
+    Revise(Box<Configuration>),
+    /// Start a job, or run one again: exactly as [`super::Service::activation`] says.
+    Activate(Activated),
+    /// Send requests to this run.
+    Switch(Switched),
+    /// One of its jobs ended.
+    EndJob(JobEnded),
 }

@@ -17,6 +17,8 @@ pub struct New {
     pub runtime: Owned<DataId>,
     /// Its role.
     pub role: Owned<RoleId>,
+    /// Whether its URL takes requests without a token.
+    pub public: bool,
 }
 
 /// Whether a resource is made along with the service, or there already.
@@ -34,6 +36,7 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         full_name,
         runtime,
         role,
+        public,
     } = new;
     let id = ServiceId(command.aggregate(0));
     let mut parts = vec![name::reserve("service", &full_name, id.0)];
@@ -70,6 +73,7 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         runtime,
         role,
         status: Status::On,
+        public,
     };
     parts.push(Part::<ServiceAggregate>::new(account, id, Command::Create(created)).boxed());
     Ok(parts)
@@ -102,6 +106,7 @@ mod tests {
             full_name,
             runtime: Owned::Made,
             role: Owned::Made,
+            public: false,
         }
     }
 

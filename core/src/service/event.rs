@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Status;
 use crate::aggregate::events;
-use crate::ids::{DataId, RoleId, ServiceId};
+use crate::digest::Digest;
+use crate::ids::{DataId, JobId, RoleId, ServiceId};
+use crate::job::{Configuration, Outcome};
 use crate::names::{FullName, Name};
 
 /// A service was made.
@@ -21,6 +23,9 @@ pub struct Created {
     pub role: Resource<RoleId>,
     /// Its first status.
     pub status: Status,
+    /// Whether its URL takes requests without a token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
 }
 
 /// Something that a service refers to, as it was named then.
@@ -52,6 +57,50 @@ pub struct Reactivated {
     pub status: Status,
 }
 
+/// What a service is to run changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Revised {
+    /// The number of the revision, counted from 1.
+    pub revision: u32,
+    /// The key of the configuration.
+    pub key: Digest,
+    /// What it runs from now on.
+    pub configuration: Box<Configuration>,
+}
+
+/// A run of a job was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Activated {
+    /// The job.
+    pub job: JobId,
+    /// Its run: 0 for a new job.
+    pub run: u32,
+    /// The revision that it runs.
+    pub revision: u32,
+    /// The key of the revision's configuration.
+    pub key: Digest,
+}
+
+/// Requests go to this run from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Switched {
+    /// The job.
+    pub job: JobId,
+    /// Its run.
+    pub run: u32,
+}
+
+/// A run of one of the service's jobs ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JobEnded {
+    /// The job.
+    pub job: JobId,
+    /// The run.
+    pub run: u32,
+    /// How.
+    pub state: Outcome,
+}
+
 events! {
     /// What can have happened to a service.
     pub enum Event {
@@ -65,5 +114,13 @@ events! {
         Deactivated(Deactivated) = "deactivated" 1,
         /// A service was brought back.
         Reactivated(Reactivated) = "reactivated" 1,
+        /// What a service is to run changed.
+        Revised(Revised) = "revised" 1,
+        /// A run of a job was asked for, for a request or a start.
+        Activated(Activated) = "activated" 1,
+        /// Requests go to another run from now on.
+        Switched(Switched) = "switched" 1,
+        /// A run of one of the service's jobs ended.
+        JobEnded(JobEnded) = "job_ended" 1,
     }
 }

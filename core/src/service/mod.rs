@@ -1,13 +1,18 @@
 //! The aggregate `service`: a long-running entry point that outlives the jobs behind it.
 
+mod activation;
 mod command;
 mod create;
 mod event;
 mod state;
 
+pub use activation::{Activation, Job, activate};
 pub use command::Command;
 pub use create::{New, Owned, create};
-pub use event::{Created, Deactivated, Event, Reactivated, Resource, Started, Stopped};
+pub use event::{
+    Activated, Created, Deactivated, Event, JobEnded, Reactivated, Resource, Revised, Started,
+    Stopped, Switched,
+};
 pub use state::{Service, State, Status};
 
 use crate::aggregate::{Aggregate, Refusal};
@@ -57,6 +62,10 @@ impl Aggregate for ServiceAggregate {
             | (Command::Stop | Command::Reactivate, Status::Off)
             | (Command::Stop | Command::Deactivate, Status::Deactivated)
             | (Command::Create(_), _) => vec![],
+            (Command::Revise(configuration), _) => service.revise(configuration),
+            (Command::Activate(wanted), _) => return service.decide_activation(wanted),
+            (Command::Switch(switched), _) => service.switch(switched)?,
+            (Command::EndJob(ended), _) => service.end_job(ended),
         })
     }
 
@@ -69,15 +78,16 @@ impl Aggregate for ServiceAggregate {
             })
         };
         match event {
-            Event::Created(created) => Some(Service {
-                status: created.status,
-                before_deactivation: created.status,
-                created: created.clone(),
-            }),
+            Event::Created(created) => Some(Service::new(created.clone())),
             Event::Started(_) => set(state, Status::On),
-            Event::Stopped(_) => set(state, Status::Off),
-            Event::Deactivated(_) => set(state, Status::Deactivated),
+            Event::Stopped(_) => set(state, Status::Off).map(|service| service.follow(event)),
+            Event::Deactivated(_) => {
+                set(state, Status::Deactivated).map(|service| service.follow(event))
+            }
             Event::Reactivated(reactivated) => set(state, reactivated.status),
+            Event::Revised(_) | Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) => {
+                state.map(|service| service.follow(event))
+            }
         }
     }
 
@@ -88,6 +98,10 @@ impl Aggregate for ServiceAggregate {
             Command::Stop => "stopped",
             Command::Deactivate => "deactivated",
             Command::Reactivate => "reactivated",
+            Command::Revise(_) => "revised",
+            Command::Activate(_) => "activated",
+            Command::Switch(_) => "switched",
+            Command::EndJob(_) => "job_ended",
         }
     }
 }
@@ -99,7 +113,7 @@ mod tests {
     use crate::ids::{DataId, RoleId, ServiceId};
     use uuid::Uuid;
 
-    fn created() -> Event {
+    pub(super) fn created() -> Event {
         Event::Created(Created {
             id: ServiceId(Uuid::from_u128(1)),
             name: "web".parse().unwrap(),
@@ -112,6 +126,7 @@ mod tests {
                 full_name: "snow.testacc.web_role".parse().unwrap(),
             },
             status: Status::On,
+            public: false,
         })
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Created;
+use super::{Activated, Created, Revised, Switched};
 
 /// A service, once it was made.
 pub type State = Option<Service>;
@@ -19,6 +19,18 @@ pub struct Service {
     pub status: Status,
     /// The status it goes back to when it is reactivated.
     pub before_deactivation: Status,
+    /// What it is to run; absent until its runtime was looked at.
+    pub desired: Option<Revised>,
+    /// Whether a job of the desired revision was started already.
+    pub tried: bool,
+    /// The runs that did not end yet, oldest first.
+    pub live: Vec<Activated>,
+    /// The runs that did not end yet, and have to since the service was stopped.
+    pub ending: Vec<Activated>,
+    /// The run that requests go to.
+    pub serving: Option<Switched>,
+    /// The newest runs that did not succeed, one for each key, newest last: a job to run again.
+    pub reusable: Vec<Activated>,
 }
 
 /// Whether a service takes traffic.

@@ -2,10 +2,14 @@
 
 pub(crate) mod spec;
 
+use std::path::Path;
+
 use eai_core::digest::Digest;
 use eai_core::envelope::Envelope;
-use eai_core::ids::{CommandId, EventId};
+use eai_core::ids::{CommandId, DataId, EventId, JobId};
+use eai_core::job::{Configuration, DataVersion, Outcome};
 use eai_core::names::{AccountName, FullName, Name};
+use eai_core::spec::Spec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::value::RawValue;
@@ -56,6 +60,27 @@ pub(crate) fn near_name() -> impl Strategy<Value = String> {
     ]
 }
 
+fn job_id() -> impl Strategy<Value = JobId> {
+    one_of_few().prop_map(JobId)
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    use Outcome::{Cancelled, Failed, Interrupted, Succeeded};
+    select(vec![Cancelled, Failed, Interrupted, Succeeded])
+}
+
+fn configuration() -> impl Strategy<Value = Configuration> {
+    (one_of_few(), 0..3_u8, 1..4_u64).prop_map(|(data, content, version)| Configuration {
+        spec: Spec::default(),
+        runtime: DataVersion {
+            data: DataId(data),
+            version,
+            manifest: Digest::of(&[content]),
+        },
+        mounts: Vec::new(),
+    })
+}
+
 // === commands ===
 
 macro_rules! commands {
@@ -84,9 +109,14 @@ commands! {
         ]
     };
     data: eai_core::data::Command = {
-        use eai_core::data::{Command, Created};
+        use eai_core::data::{Command, Created, Push};
+        use eai_core::digest::Digest;
         use eai_core::ids::DataId;
-        (one_of_few(), name_of_few()).prop_map(|(id, name)| Command::Create(Created { id: DataId(id), name }))
+        let create = (one_of_few(), name_of_few()).prop_map(|(id, name)| Command::Create(Created { id: DataId(id), name }));
+        let push = (0..6_u64, 0..4_u8, any::<u32>(), any::<u32>()).prop_map(|(base, content, files, bytes)| {
+            Command::Push(Push { base, manifest: Digest::of(&[content]), files: files.into(), bytes: bytes.into() })
+        });
+        prop_oneof![1 => create, 4 => push]
     };
     name: eai_core::name::Command = {
         use eai_core::name::{Command, Released, Reserved};
@@ -110,8 +140,8 @@ commands! {
         ]
     };
     service: eai_core::service::Command = {
-        use eai_core::ids::{DataId, RoleId, ServiceId};
-        use eai_core::service::{Command, Created, Resource, Status};
+        use eai_core::ids::{RoleId, ServiceId};
+        use eai_core::service::{Activated, Command, Created, JobEnded, Resource, Status, Switched};
         // No service is made deactivated: `service new` makes it on, or off where it works a queue.
         let create = (one_of_few(), full_name(), select(vec![Status::On, Status::Off])).prop_map(|(id, full_name, status)| {
             Command::Create(Created {
@@ -120,10 +150,60 @@ commands! {
                 runtime: Resource { id: DataId(id), full_name: full_name.clone() },
                 role: Resource { id: RoleId(id), full_name },
                 status,
+                public: false,
             })
         });
         let others = select(vec![Command::Start, Command::Stop, Command::Deactivate, Command::Reactivate]);
-        prop_oneof![1 => create, 4 => others]
+        let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
+        let activate = (job_id(), 0..3_u32, 1..3_u32, configuration()).prop_map(|(job, run, revision, configuration)| {
+            Command::Activate(Activated { job, run, revision, key: configuration.key() })
+        });
+        let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Switch(Switched { job, run }));
+        let end = (job_id(), 0..3_u32, outcome()).prop_map(|(job, run, state)| Command::EndJob(JobEnded { job, run, state }));
+        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 3 => end]
+    };
+    job: eai_core::job::Command = {
+        use eai_core::job::{Claimed, Command, Ended, Endpoint, Phases, Ready, Started, Submitted, Unready};
+        use eai_core::ids::{AccountId, ExecutorId};
+        let submit = (job_id(), configuration()).prop_map(|(id, configuration)| Command::Submit(Submitted {
+            id,
+            name: None,
+            service: None,
+            configuration: Box::new(configuration),
+            account_id: AccountId(Uuid::from_u128(1)),
+            user: None,
+        }));
+        let run = || (0..3_u32, 1..4_u32);
+        prop_oneof![
+            2 => submit,
+            4 => run().prop_map(|(run, claim)| Command::Claim(Claimed {
+                run, claim, executor: ExecutorId(Uuid::from_u128(1)), epoch: 1,
+            })),
+            4 => run().prop_map(|(run, claim)| Command::Start(Started {
+                run, claim, backend: "process".into(), endpoint: Endpoint::Unix(Path::new("/x").into()), limits: "rlimit".into(),
+                network: "none".into(), image_ignored: true,
+            })),
+            3 => run().prop_map(|(run, claim)| Command::Ready(Ready { run, claim, phases: Phases::default() })),
+            2 => (run(), select(vec!["refused", "slow"]))
+                .prop_map(|((run, claim), reason)| Command::Unready(Unready { run, claim, reason: reason.into() })),
+            2 => (0..3_u32).prop_map(|run| Command::Cancel { run, reason: "killed".into() }),
+            3 => (0..3_u32, prop::option::of(1..4_u32), outcome()).prop_map(|(run, claim, state)| Command::End(Ended {
+                run, claim, state, reason: "exit".into(), message: String::new(), exit_code: Some(1), signal: None,
+            })),
+            3 => (0..4_u32).prop_map(|run| Command::Retry { run }),
+        ]
+    };
+    executor: eai_core::executor::Command = {
+        use eai_core::executor::{Command, Run, Started};
+        use eai_core::ids::ExecutorId;
+        let runs = || prop::collection::vec((job_id(), 0..3_u32).prop_map(|(job, run)| Run { job, run, claim: 1 }), 0..3);
+        prop_oneof![
+            (1..6_u32, runs(), runs()).prop_map(|(epoch, adopted, lost)| Command::Start(Started {
+                id: ExecutorId(Uuid::from_u128(1)), epoch, backend: "process".into(), cpu_milli: 1000, mem_mib: 1024,
+                adopted, lost,
+            })),
+            (1..6_u32).prop_map(|epoch| Command::Stop { epoch }),
+        ]
     };
 }
 

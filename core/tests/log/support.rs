@@ -66,6 +66,7 @@ pub(crate) fn new_service(id: CommandId, name: &str) -> Parts {
         full_name: account().join(name.parse().unwrap()),
         runtime: Owned::Made,
         role: Owned::Made,
+        public: false,
     };
     service::create(id, new).unwrap()
 }

@@ -1,0 +1,41 @@
+//! Places where a test may end or hold the process, to show that what is in between survives it.
+//!
+//! Without the feature `sabotage` there is nothing here.
+
+/// The variable that names the place: `NAME` ends the process there, `NAME=FILE` makes FILE and holds the
+/// thread until it is removed. Each happens once in a process.
+pub const VARIABLE: &str = "EAI_FAIL_POINT";
+
+/// Marks a place.
+#[cfg(not(feature = "sabotage"))]
+pub fn reach(_name: &str) {}
+
+/// Marks a place.
+#[cfg(feature = "sabotage")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test sets the place up from outside, and nothing else is told of it"
+)]
+pub fn reach(name: &str) {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static REACHED: AtomicBool = AtomicBool::new(false);
+
+    let Ok(wanted) = std::env::var(VARIABLE) else {
+        return;
+    };
+    let (place, file) = match wanted.split_once('=') {
+        Some((place, file)) => (place, Some(std::path::Path::new(file))),
+        None => (wanted.as_str(), None),
+    };
+    if place != name || REACHED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let Some(file) = file else {
+        std::process::abort();
+    };
+    if std::fs::write(file, name).is_ok() {
+        while file.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What may be asked of a job. Everything from an executor or a policy names the run, and the claim where
+//! there is one: whatever comes late meets another run or claim, and is refused.
+
+use super::{Claimed, Ended, Ready, Started, Submitted, Unready};
+
+/// A command to one job.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Make it.
+    Submit(Submitted),
+    /// Take the run.
+    Claim(Claimed),
+    /// The command runs.
+    Start(Started),
+    /// It answers.
+    Ready(Ready),
+    /// It answers no more.
+    Unready(Unready),
+    /// End it: a run that was claimed.
+    Cancel {
+        /// The run.
+        run: u32,
+        /// Why.
+        reason: String,
+    },
+    /// It ended.
+    End(Ended),
+    /// Run it again.
+    Retry {
+        /// The new run.
+        run: u32,
+    },
+}

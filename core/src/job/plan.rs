@@ -1,0 +1,53 @@
+//! Commands over a job and the service behind it: what ends a job tells its service in the same breath.
+
+use super::{Command, Ended, Job, JobAggregate, Outcome, Phase};
+use crate::aggregate::Refusal;
+use crate::command::{AnyPart, Part};
+use crate::names::AccountName;
+use crate::service::{self, ServiceAggregate};
+
+/// The parts that end a run which came to `ended.state` by itself.
+pub fn end(account: &AccountName, job: &Job, ended: Ended) -> Vec<Box<dyn AnyPart>> {
+    let state = job.outcome(ended.state);
+    let id = job.submitted.id;
+    let mut parts = Vec::with_capacity(2);
+    if let Some(behind) = &job.submitted.service {
+        let command = service::Command::EndJob(service::JobEnded {
+            job: id,
+            run: ended.run,
+            state,
+        });
+        let service = behind.service.id;
+        parts.push(Part::<ServiceAggregate>::on(account.clone(), service, command).boxed());
+    }
+    let ended = Ended { state, ..ended };
+    parts.push(Part::<JobAggregate>::on(account.clone(), id, Command::End(ended)).boxed());
+    parts
+}
+
+/// The parts that end a run on request: at once where nobody has claimed it, else through its executor.
+pub fn cancel(
+    account: &AccountName,
+    job: &Job,
+    run: u32,
+    reason: &str,
+) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
+    if run == job.run && job.phase == Phase::Queuing {
+        let ended = Ended {
+            run,
+            claim: None,
+            state: Outcome::Cancelled,
+            reason: reason.into(),
+            message: "it ended before it began".into(),
+            exit_code: None,
+            signal: None,
+        };
+        return Ok(end(account, job, ended));
+    }
+    let command = Command::Cancel {
+        run,
+        reason: reason.into(),
+    };
+    let part = Part::<JobAggregate>::on(account.clone(), job.submitted.id, command);
+    Ok(vec![part.boxed()])
+}

@@ -1,0 +1,261 @@
+use std::path::Path;
+
+use super::*;
+use crate::aggregate::testing::{fold, when};
+use crate::ids::{AccountId, ExecutorId, JobId, ServiceId};
+use crate::service::Resource;
+use uuid::Uuid;
+
+const QUEUING: usize = 1;
+const QUEUED: usize = 2;
+const RUNNING: usize = 3;
+const READY: usize = 4;
+
+fn submitted() -> Submitted {
+    let configuration = configuration("a", 1);
+    Submitted {
+        id: JobId(Uuid::from_u128(1)),
+        name: None,
+        service: Some(ForService {
+            service: Resource {
+                id: ServiceId(Uuid::from_u128(2)),
+                full_name: "snow.testacc.web".parse().unwrap(),
+            },
+            revision: 1,
+            key: configuration.key(),
+        }),
+        configuration: Box::new(configuration),
+        account_id: AccountId(Uuid::from_u128(3)),
+        user: None,
+    }
+}
+
+fn claimed(run: u32, claim: u32) -> Claimed {
+    Claimed {
+        run,
+        claim,
+        executor: ExecutorId(Uuid::from_u128(4)),
+        epoch: 1,
+    }
+}
+
+fn started(run: u32, claim: u32) -> Started {
+    Started {
+        run,
+        claim,
+        backend: "process".into(),
+        endpoint: Endpoint::Unix(Path::new("/run/x").into()),
+        limits: "rlimit".into(),
+        network: "none".into(),
+        image_ignored: true,
+    }
+}
+
+fn ready(run: u32, claim: u32) -> Ready {
+    Ready {
+        run,
+        claim,
+        phases: Phases::default(),
+    }
+}
+
+fn ended(run: u32, claim: Option<u32>, state: Outcome) -> Ended {
+    Ended {
+        run,
+        claim,
+        state,
+        reason: "exit".into(),
+        message: String::new(),
+        exit_code: Some(1),
+        signal: None,
+    }
+}
+
+fn cancelling() -> Event {
+    Event::Cancelling(Cancelling {
+        run: 0,
+        reason: "killed".into(),
+    })
+}
+
+/// A run's life, cut after so many events.
+fn life(events: usize) -> Vec<Event> {
+    let mut life = vec![
+        Event::Submitted(submitted()),
+        Event::Claimed(claimed(0, 1)),
+        Event::Started(started(0, 1)),
+        Event::Ready(ready(0, 1)),
+    ];
+    life.truncate(events);
+    life
+}
+
+fn with(events: usize, more: impl IntoIterator<Item = Event>) -> Vec<Event> {
+    life(events).into_iter().chain(more).collect()
+}
+
+#[track_caller]
+fn decide(given: &[Event], command: &Command) -> Result<Vec<Event>, Refusal> {
+    when::<JobAggregate>(given, command)
+}
+
+#[track_caller]
+fn assert_stale(given: &[Event], command: &Command) {
+    assert!(
+        decide(given, command).unwrap_err().is_stale(),
+        "{command:?}"
+    );
+}
+
+#[test]
+fn a_run_goes_from_queuing_to_running() {
+    let commands = [
+        Command::Submit(submitted()),
+        Command::Claim(claimed(0, 1)),
+        Command::Start(started(0, 1)),
+        Command::Ready(ready(0, 1)),
+    ];
+    let phases = [
+        Phase::Queuing,
+        Phase::Queued,
+        Phase::Running,
+        Phase::Running,
+    ];
+    for (events, (command, phase)) in commands.iter().zip(phases).enumerate() {
+        assert_eq!(
+            decide(&life(events), command),
+            Ok(life(events + 1)[events..].to_vec())
+        );
+        let job = fold::<JobAggregate>(&life(events + 1)).unwrap();
+        assert_eq!((job.phase, job.ready), (phase, events + 1 == READY));
+    }
+}
+
+#[test]
+fn the_first_claim_wins() {
+    let other = Claimed {
+        executor: ExecutorId(Uuid::from_u128(5)),
+        ..claimed(0, 1)
+    };
+    assert_stale(&life(QUEUED), &Command::Claim(other));
+    assert_stale(&life(QUEUED), &Command::Claim(claimed(0, 2)));
+    assert_stale(&life(QUEUING), &Command::Claim(claimed(1, 1)));
+}
+
+#[test]
+fn what_is_late_meets_another_claim() {
+    let retried = with(
+        READY,
+        [
+            Event::Ended(ended(0, Some(1), Outcome::Failed)),
+            Event::Retried(Retried { run: 1 }),
+            Event::Claimed(claimed(1, 2)),
+        ],
+    );
+    for late in [
+        Command::Start(started(0, 1)),
+        Command::Ready(ready(0, 1)),
+        Command::End(ended(0, Some(1), Outcome::Succeeded)),
+        Command::Cancel {
+            run: 0,
+            reason: "killed".into(),
+        },
+        Command::Claim(claimed(0, 1)),
+    ] {
+        assert_stale(&retried, &late);
+    }
+    let next = Command::Start(started(1, 2));
+    assert!(decide(&retried, &next).is_ok_and(|events| events.len() == 1));
+}
+
+#[test]
+fn a_run_that_was_asked_to_end_is_cancelled() {
+    let cancel = Command::Cancel {
+        run: 0,
+        reason: "killed".into(),
+    };
+    for events in [QUEUED, RUNNING, READY] {
+        assert_eq!(decide(&life(events), &cancel), Ok(vec![cancelling()]));
+        let given = with(events, [cancelling()]);
+        assert_stale(&given, &Command::End(ended(0, Some(1), Outcome::Succeeded)));
+        let end = ended(0, Some(1), Outcome::Cancelled);
+        assert_eq!(
+            decide(&given, &Command::End(end.clone())),
+            Ok(vec![Event::Ended(end)])
+        );
+    }
+}
+
+#[test]
+fn a_run_that_nobody_claimed_ends_at_once() {
+    let account = "snow.testacc".parse().unwrap();
+    let job = fold::<JobAggregate>(&life(QUEUING)).unwrap();
+    let parts = cancel(&account, &job, 0, "killed").unwrap();
+    let effects: Vec<_> = parts.iter().map(|part| part.effect()).collect();
+    assert_eq!(effects, ["job_ended", "ended"]);
+    let end = Command::End(ended(0, None, Outcome::Cancelled));
+    assert!(decide(&life(QUEUING), &end).is_ok());
+    assert_stale(&life(QUEUED), &end);
+    let claimed = fold::<JobAggregate>(&life(QUEUED)).unwrap();
+    assert_eq!(cancel(&account, &claimed, 0, "killed").unwrap().len(), 1);
+}
+
+#[test]
+fn a_job_that_ended_is_not_cancelled() {
+    let given = with(READY, [Event::Ended(ended(0, Some(1), Outcome::Succeeded))]);
+    let refusal = decide(
+        &given,
+        &Command::Cancel {
+            run: 0,
+            reason: String::new(),
+        },
+    )
+    .unwrap_err();
+    assert_eq!(refusal.code, "already-ended");
+    assert!(refusal.message.contains("SUCCEEDED"), "{refusal}");
+}
+
+#[test]
+fn only_what_did_not_succeed_runs_again() {
+    let after = |state| with(READY, [Event::Ended(ended(0, Some(1), state))]);
+    for state in [Outcome::Failed, Outcome::Cancelled, Outcome::Interrupted] {
+        let retried = Ok(vec![Event::Retried(Retried { run: 1 })]);
+        assert_eq!(decide(&after(state), &Command::Retry { run: 1 }), retried);
+        assert_stale(&after(state), &Command::Retry { run: 2 });
+    }
+    assert_stale(&after(Outcome::Succeeded), &Command::Retry { run: 1 });
+    assert_stale(&life(READY), &Command::Retry { run: 1 });
+}
+
+#[test]
+fn readiness_comes_and_goes() {
+    let unready = Unready {
+        run: 0,
+        claim: 1,
+        reason: "refused".into(),
+    };
+    let lost = decide(&life(READY), &Command::Unready(unready.clone()));
+    assert_eq!(lost, Ok(vec![Event::Unready(unready.clone())]));
+    let early = decide(&life(RUNNING), &Command::Unready(unready.clone()));
+    assert_eq!(
+        early,
+        Ok(vec![Event::Unready(unready.clone())]),
+        "why not yet"
+    );
+    let early = decide(&life(QUEUED), &Command::Unready(unready.clone()));
+    assert_eq!(early, Ok(vec![]), "it does not run");
+    let back = with(READY, [Event::Unready(unready)]);
+    assert_eq!(
+        decide(&back, &Command::Ready(ready(0, 1))),
+        Ok(vec![Event::Ready(ready(0, 1))])
+    );
+}
+
+#[test]
+fn an_end_tells_the_service() {
+    let account = "snow.testacc".parse().unwrap();
+    let job = fold::<JobAggregate>(&with(READY, [cancelling()])).unwrap();
+    let parts = end(&account, &job, ended(0, Some(1), Outcome::Failed));
+    let addresses: Vec<_> = parts.iter().map(|part| part.address().kind()).collect();
+    assert_eq!(addresses, ["service", "job"]);
+}

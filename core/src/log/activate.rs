@@ -1,0 +1,56 @@
+//! Bringing a service to a live job: the one command that a first request, a start and a policy share.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::live::Live;
+use super::{Error, Log};
+use crate::aggregate::Refusal;
+use crate::command::Context;
+use crate::envelope::Actor;
+use crate::ids::{JobId, ServiceId};
+use crate::names::AccountName;
+use crate::service::{self, Activated, ServiceAggregate};
+use crate::subject::Address;
+
+impl Log {
+    /// Joins the service's live job, runs one again, or makes a new one; answers which run it is.
+    ///
+    /// Any number of callers at once, in any number of processes, lead to one run.
+    pub async fn activate(
+        &self,
+        live: &Live,
+        account: &AccountName,
+        service: ServiceId,
+        context: &Context,
+    ) -> Result<Activated, Error> {
+        let address = Address::new(account.clone(), "service", service);
+        let owner = live
+            .service(service)
+            .map(|service| service.created_by.clone());
+        let user = match owner.as_deref().map(str::parse::<Actor>) {
+            Some(Ok(Actor::User(user))) => Some(user),
+            _ => None,
+        };
+        let account_id = live
+            .account(account)
+            .ok_or_else(|| Refusal::internal(format!("account `{account}` is not known yet")))?;
+        let job = service::Job {
+            id: JobId(context.id.aggregate(0)),
+            account_id,
+            user,
+        };
+        let activated = Mutex::new(None);
+        let plan = || async {
+            let state = self.state::<ServiceAggregate>(&address).await?;
+            let state = state.ok_or_else(|| Refusal::not_found("there is no such service"))?;
+            let (run, parts) = service::activate(account, &state, &job)?;
+            *activated.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+            Ok::<_, Error>(parts)
+        };
+        self.settle(context, plan).await?;
+        let activated = activated.into_inner();
+        activated
+            .unwrap_or_else(PoisonError::into_inner)
+            .ok_or_else(|| Refusal::internal("an activation led to nothing").into())
+    }
+}

@@ -1,0 +1,157 @@
+//! Carries out the policies: looks at what changed, asks the pure functions, and issues the commands they mean.
+//!
+//! Commands have ids made from what they are about, so that meaning the same twice, also after a restart,
+//! does it once.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use super::live::{Change, Live};
+use super::{Error, Log};
+use crate::aggregate::Refusal;
+use crate::command::{Context, Part};
+use crate::ids::{CommandId, JobId, ServiceId};
+use crate::job::{self, JobAggregate};
+use crate::names::AccountName;
+use crate::policy::{self, Intent};
+use crate::service::{Command, ServiceAggregate, Switched};
+use crate::subject::Address;
+
+/// How long after a failure what was meant is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Carries out policies.
+#[derive(Debug)]
+pub struct Controller {
+    log: Log,
+    live: Live,
+}
+
+impl Controller {
+    /// Policies over everything that is alive.
+    pub fn new(log: Log, live: Live) -> Self {
+        Self { log, live }
+    }
+
+    /// Runs for ever; safe to end at any moment.
+    pub async fn run(self) {
+        let mut changes = self.live.changes();
+        let mut due = self.everything();
+        loop {
+            let mut failed = Vec::new();
+            for change in due.drain(..) {
+                if let Err(error) = self.look_at(change).await {
+                    tracing::warn!(%error, ?change, "policy.failed");
+                    failed.push(change);
+                }
+            }
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                () = tokio::time::sleep(PAUSE), if !failed.is_empty() => {
+                    due = failed;
+                    continue;
+                }
+            };
+            due = failed;
+            match change {
+                Ok(change) => due.push(change),
+                Err(RecvError::Lagged(_)) => due = self.everything(),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn everything(&self) -> Vec<Change> {
+        let jobs = self.live.jobs().into_iter().map(|job| Change::Job(job.id));
+        let services = self.live.services().into_iter();
+        jobs.chain(services.map(|service| Change::Service(service.id)))
+            .collect()
+    }
+
+    /// A refusal says that the state moved on, and the change that moved it brings the policy back.
+    async fn look_at(&self, change: Change) -> Result<(), Error> {
+        let looked = match change {
+            Change::Service(id) => self.look_at_service(id).await,
+            Change::Job(id) => self.look_at_job(id).await,
+        };
+        match looked {
+            Err(Error::Refused(refusal)) => {
+                tracing::debug!(%refusal, "policy.refused");
+                Ok(())
+            }
+            looked => looked,
+        }
+    }
+
+    /// Requests go to a job of the newest revision as soon as it answers.
+    async fn look_at_job(&self, id: JobId) -> Result<(), Error> {
+        let Some(job) = self.live.job(id) else {
+            return Ok(());
+        };
+        let (Some(service), true) = (job.service, self.live.is_routable(&job)) else {
+            return Ok(());
+        };
+        let command = Command::Switch(Switched {
+            job: id,
+            run: job.run,
+        });
+        let part = Part::<ServiceAggregate>::on(job.account.clone(), service, command).boxed();
+        let context = context(id.0, &format!("switch/{}", job.run)).because(job.cause);
+        self.log.execute(&context, &[part]).await.map(drop)
+    }
+
+    async fn look_at_service(&self, id: ServiceId) -> Result<(), Error> {
+        let Some(service) = self.live.service(id) else {
+            return Ok(());
+        };
+        let account = &service.name.account;
+        let address = Address::new(account.clone(), "service", id);
+        let state = self
+            .log
+            .state_since::<ServiceAggregate>(&address, service.version);
+        let Some(state) = state.await? else {
+            return Ok(());
+        };
+        let revision = state.desired.as_ref().map_or(0, |desired| desired.revision);
+        for intent in policy::on_service(&state) {
+            match intent {
+                Intent::Cancel { job, run, reason } => {
+                    let context = context(job.0, &format!("cancel/{run}")).because(service.cause);
+                    self.cancel(account, job, run, reason, &context).await?;
+                }
+                Intent::Activate => {
+                    let context =
+                        context(id.0, &format!("activate/{revision}")).because(service.cause);
+                    self.log.activate(&self.live, account, id, &context).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn cancel(
+        &self,
+        account: &AccountName,
+        id: JobId,
+        run: u32,
+        reason: &str,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let address = Address::new(account.clone(), "job", id);
+        let plan = || async {
+            let job = self.log.state::<JobAggregate>(&address).await?;
+            let job = job.ok_or_else(|| Refusal::not_found("there is no such job"))?;
+            Ok::<_, Error>(job::cancel(account, &job, run, reason)?)
+        };
+        self.log.settle(context, plan).await.map(drop)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a policy acts when it acts")]
+fn context(about: Uuid, what: &str) -> Context {
+    let id = CommandId(Uuid::new_v5(&about, format!("policy/{what}").as_bytes()));
+    Context::platform(id, OffsetDateTime::now_utc())
+}

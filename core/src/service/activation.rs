@@ -1,0 +1,261 @@
+//! Which job serves the next request, decided in the seed's order: the one that is alive, else the newest
+//! that did not succeed, else a new one.
+
+use super::{
+    Activated, Command, Created, Event, JobEnded, Revised, Service, ServiceAggregate, Status,
+    Switched,
+};
+use crate::aggregate::Refusal;
+use crate::command::{AnyPart, Part};
+use crate::ids::{AccountId, JobId, UserId};
+use crate::job::{self, Configuration, ForService, JobAggregate, Outcome, Submitted};
+use crate::names::AccountName;
+
+/// How many jobs are remembered that could run again, each of another configuration.
+const MOST_REUSABLE: usize = 16;
+
+/// What a request for a job leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// This run is alive already.
+    Join(Activated),
+    /// This job runs again.
+    Retry(Activated),
+    /// A new job, with this id.
+    New(Activated),
+}
+
+/// What a new job is made from, beyond what the service knows.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The id of a job that would be new.
+    pub id: JobId,
+    /// The account's id.
+    pub account_id: AccountId,
+    /// Whom it runs for.
+    pub user: Option<UserId>,
+}
+
+/// The parts that bring a service to a live job, and the run that it will be. No parts: it is alive.
+pub fn activate(
+    account: &AccountName,
+    service: &Service,
+    job: &Job,
+) -> Result<(Activated, Vec<Box<dyn AnyPart>>), Refusal> {
+    let activation = service.activation(job.id)?;
+    let (activated, command) = match activation {
+        Activation::Join(activated) => return Ok((activated, Vec::new())),
+        Activation::Retry(activated) => {
+            let run = activated.run;
+            (activated, job::Command::Retry { run })
+        }
+        Activation::New(activated) => {
+            let submitted = service.job(job)?;
+            (activated, job::Command::Submit(submitted))
+        }
+    };
+    let (id, fresh) = (activated.job, activated.run == 0);
+    let of_job = if fresh {
+        Part::<JobAggregate>::new(account.clone(), id, command).boxed()
+    } else {
+        Part::<JobAggregate>::on(account.clone(), id, command).boxed()
+    };
+    let command = Command::Activate(activated.clone());
+    let of_service = Part::<ServiceAggregate>::on(account.clone(), service.created.id, command);
+    Ok((activated, vec![of_service.boxed(), of_job]))
+}
+
+impl Service {
+    /// A service as it was made.
+    pub(super) fn new(created: Created) -> Self {
+        Self {
+            status: created.status,
+            before_deactivation: created.status,
+            created,
+            desired: None,
+            tried: false,
+            live: Vec::new(),
+            ending: Vec::new(),
+            serving: None,
+            reusable: Vec::new(),
+        }
+    }
+
+    /// Whether it takes traffic; the refusal says what to do.
+    pub fn must_be_on(&self) -> Result<(), Refusal> {
+        let name = &self.created.name;
+        match self.status {
+            Status::On => Ok(()),
+            Status::Off => Err(Refusal::conflict(
+                "service-off",
+                format!("service `{name}` is off: `eai service start {name}` turns it on"),
+            )),
+            Status::Deactivated => Err(Refusal::conflict(
+                "service-deactivated",
+                format!("service `{name}` is deactivated: reactivate it first"),
+            )),
+        }
+    }
+
+    /// Which job a request leads to. `new` is the id of a job that would be new.
+    pub fn activation(&self, new: JobId) -> Result<Activation, Refusal> {
+        self.must_be_on()?;
+        let desired = self.desired()?;
+        let of_desired = |run: &&Activated| run.key == desired.key;
+        if let Some(alive) = self.live.iter().rev().find(of_desired) {
+            return Ok(Activation::Join(alive.clone()));
+        }
+        let (revision, key) = (desired.revision, desired.key);
+        Ok(match self.reusable.iter().rev().find(of_desired) {
+            Some(ended) => Activation::Retry(Activated {
+                job: ended.job,
+                run: ended.run + 1,
+                revision,
+                key,
+            }),
+            None => Activation::New(Activated {
+                job: new,
+                run: 0,
+                revision,
+                key,
+            }),
+        })
+    }
+
+    fn desired(&self) -> Result<&Revised, Refusal> {
+        self.desired
+            .as_ref()
+            .ok_or_else(|| Refusal::stale("the service has no revision yet"))
+    }
+
+    fn job(&self, job: &Job) -> Result<Submitted, Refusal> {
+        let desired = self.desired()?;
+        Ok(Submitted {
+            id: job.id,
+            name: None,
+            service: Some(ForService {
+                service: super::Resource {
+                    id: self.created.id,
+                    full_name: self
+                        .created
+                        .runtime
+                        .full_name
+                        .account
+                        .join(self.created.name.clone()),
+                },
+                revision: desired.revision,
+                key: desired.key,
+            }),
+            configuration: desired.configuration.clone(),
+            account_id: job.account_id,
+            user: job.user,
+        })
+    }
+
+    pub(super) fn revise(&self, configuration: &Configuration) -> Vec<Event> {
+        let key = configuration.key();
+        match &self.desired {
+            Some(desired) if desired.key == key => vec![],
+            desired => vec![Event::Revised(Revised {
+                revision: desired.as_ref().map_or(0, |desired| desired.revision) + 1,
+                key,
+                configuration: Box::new(configuration.clone()),
+            })],
+        }
+    }
+
+    pub(super) fn decide_activation(&self, wanted: &Activated) -> Result<Vec<Event>, Refusal> {
+        match self.activation(wanted.job)? {
+            Activation::Join(alive) if alive == *wanted => Ok(vec![]),
+            Activation::Retry(next) | Activation::New(next) if next == *wanted => {
+                Ok(vec![Event::Activated(next)])
+            }
+            Activation::Join(_) | Activation::Retry(_) | Activation::New(_) => {
+                Err(Refusal::stale("the service moved on meanwhile"))
+            }
+        }
+    }
+
+    pub(super) fn switch(&self, wanted: &Switched) -> Result<Vec<Event>, Refusal> {
+        if self.serving.as_ref() == Some(wanted) {
+            return Ok(vec![]);
+        }
+        let mut live = self.live.iter();
+        let Some(run) = live.find(|run| run.job == wanted.job && run.run == wanted.run) else {
+            return Err(Refusal::stale("the run ended"));
+        };
+        // Late news of an older revision never takes requests from a newer one.
+        let newest = self
+            .desired
+            .as_ref()
+            .is_some_and(|desired| desired.key == run.key);
+        Ok(if newest || self.serving.is_none() {
+            vec![Event::Switched(wanted.clone())]
+        } else {
+            vec![]
+        })
+    }
+
+    pub(super) fn end_job(&self, ended: &JobEnded) -> Vec<Event> {
+        let is_it = |run: &Activated| run.job == ended.job && run.run == ended.run;
+        if self.live.iter().chain(&self.ending).any(is_it) {
+            vec![Event::JobEnded(ended.clone())]
+        } else {
+            vec![]
+        }
+    }
+
+    /// Folds what happened to its revisions and runs.
+    pub(super) fn follow(mut self, event: &Event) -> Self {
+        match event {
+            Event::Revised(revised) => {
+                self.desired = Some(revised.clone());
+                self.tried = false;
+            }
+            Event::Activated(activated) => {
+                self.tried |= self
+                    .desired
+                    .as_ref()
+                    .is_some_and(|desired| desired.key == activated.key);
+                self.reusable.retain(|run| run.key != activated.key);
+                self.live.push(activated.clone());
+            }
+            Event::Switched(switched) => self.serving = Some(switched.clone()),
+            Event::JobEnded(ended) => self.forget(ended),
+            Event::Stopped(_) | Event::Deactivated(_) => {
+                self.ending.append(&mut self.live);
+                self.serving = None;
+            }
+            Event::Created(_) | Event::Started(_) | Event::Reactivated(_) => {}
+        }
+        self
+    }
+
+    fn forget(&mut self, ended: &JobEnded) {
+        let is_it = |run: &Activated| run.job == ended.job && run.run == ended.run;
+        if self
+            .serving
+            .as_ref()
+            .is_some_and(|run| run.job == ended.job && run.run == ended.run)
+        {
+            self.serving = None;
+        }
+        let take = |runs: &mut Vec<Activated>| {
+            let at = runs.iter().position(is_it)?;
+            Some(runs.remove(at))
+        };
+        let Some(run) = take(&mut self.live).or_else(|| take(&mut self.ending)) else {
+            return;
+        };
+        if ended.state != Outcome::Succeeded {
+            self.reusable.retain(|other| other.key != run.key);
+            self.reusable.push(run);
+            let surplus = self.reusable.len().saturating_sub(MOST_REUSABLE);
+            self.reusable.drain(..surplus);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "activation_tests.rs"]
+mod tests;
