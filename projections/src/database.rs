@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use super::{Error, checkpoint};
 
 /// Changes with `schema.sql`: views of another version are folded anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 4;
 /// The tables.
 const SCHEMA: &str = include_str!("schema.sql");
 /// Readers at a time.
@@ -73,9 +73,8 @@ pub(crate) async fn newest(
     make_directory(directory)?;
     let generations = generations(directory)?;
     for generation in generations.iter().rev().copied() {
-        match usable(&path(directory, generation)).await {
-            Ok(writer) => {
-                let pool = readers(&path(directory, generation)).await?;
+        match both(&path(directory, generation)).await {
+            Ok((writer, pool)) => {
                 forget(directory, |other| other != generation)?;
                 return Ok((generation, writer, pool));
             }
@@ -145,6 +144,14 @@ pub(crate) async fn finish(connection: &mut SqliteConnection) -> Result<(), Erro
 /// A connection that writes to a database that is there.
 pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, Error> {
     Ok(options(path).connect().await?)
+}
+
+/// The connection that writes and those that read, to a database that this version can use.
+async fn both(path: &Path) -> Result<(SqliteConnection, SqlitePool), Error> {
+    let writer = usable(path).await?;
+    // What its write-ahead log still hides may show to them first.
+    let readers = readers(path).await?;
+    Ok((writer, readers))
 }
 
 async fn usable(path: &Path) -> Result<SqliteConnection, Error> {

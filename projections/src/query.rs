@@ -29,7 +29,7 @@ pub struct Page {
 }
 
 impl Scope {
-    fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         let names: Vec<&str> = match self {
             Self::Account(name) => vec![name.as_str()],
             Self::Every(names) => names.iter().map(AccountName::as_str).collect(),
@@ -39,7 +39,7 @@ impl Scope {
 }
 
 /// What is selected for each kind of row. Members are joined in order, so that a role is one row.
-const SERVICES: &str = "SELECT * FROM services";
+pub(crate) const SERVICES: &str = "SELECT * FROM services";
 const DATA: &str = "SELECT * FROM data";
 const ROLES: &str = "SELECT roles.*, (SELECT json_group_array(user) FROM \
     (SELECT user FROM role_members WHERE role = roles.id ORDER BY sequence)) AS members FROM roles";

@@ -1,5 +1,6 @@
 //! What the views know of each thing, typed.
 
+use eai_core::digest::Digest;
 use eai_core::ids::{AccountId, DataId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
 use eai_core::service::Status;
@@ -59,6 +60,39 @@ pub struct DataRow {
     pub name: Name,
     /// Where it lives.
     pub account: AccountName,
+    /// Its newest version; 0 where nothing was pushed yet.
+    pub version: u64,
+    /// The list of files of the newest version.
+    pub manifest: Option<Digest>,
+    /// How many files that has.
+    pub files: u64,
+    /// How long they are together.
+    pub bytes: u64,
+    /// The list of files that a job last ran.
+    pub ran_manifest: Option<Digest>,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// Who made it.
+    pub created_by: String,
+    /// When its newest version was made.
+    pub updated_on: OffsetDateTime,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
+/// One version of a data resource.
+#[derive(Clone, Debug)]
+pub struct VersionRow {
+    /// The data.
+    pub data: DataId,
+    /// Its number, counted from 1.
+    pub version: u64,
+    /// Its list of files.
+    pub manifest: Digest,
+    /// How many files it has.
+    pub files: u64,
+    /// How long they are together.
+    pub bytes: u64,
     /// When it was made.
     pub created_on: OffsetDateTime,
     /// Who made it.
@@ -105,6 +139,8 @@ pub struct ServiceRow {
     pub role: String,
     /// Whether it takes traffic.
     pub status: Status,
+    /// Whether its URL takes requests without a token.
+    pub public: bool,
     /// When it was made.
     pub created_on: OffsetDateTime,
     /// Who made it.
@@ -121,19 +157,44 @@ pub(crate) trait FromRow: Sized {
 }
 
 /// A text column, read as its type.
-fn column<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T, Error> {
+pub(crate) fn column<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T, Error> {
     let text: &str = row.try_get(name)?;
     serde_json::from_value(text.into()).map_err(|error| Error::Row(format!("{name}: {error}")))
 }
 
-fn time(row: &SqliteRow, name: &str) -> Result<OffsetDateTime, Error> {
+/// A text column that may be empty, read as its type.
+pub(crate) fn optional<T: DeserializeOwned>(
+    row: &SqliteRow,
+    name: &str,
+) -> Result<Option<T>, Error> {
+    let text: Option<&str> = row.try_get(name)?;
+    text.map(|_| column(row, name)).transpose()
+}
+
+/// A column that holds a JSON document.
+pub(crate) fn json<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T, Error> {
+    let text: &str = row.try_get(name)?;
+    serde_json::from_str(text).map_err(|error| Error::Row(format!("{name}: {error}")))
+}
+
+pub(crate) fn time(row: &SqliteRow, name: &str) -> Result<OffsetDateTime, Error> {
     let text: &str = row.try_get(name)?;
     OffsetDateTime::parse(text, &Rfc3339).map_err(|error| Error::Row(format!("{name}: {error}")))
 }
 
+pub(crate) fn optional_time(row: &SqliteRow, name: &str) -> Result<Option<OffsetDateTime>, Error> {
+    let text: Option<&str> = row.try_get(name)?;
+    text.map(|_| time(row, name)).transpose()
+}
+
+/// A column that holds a count.
+pub(crate) fn number<T: TryFrom<i64>>(row: &SqliteRow, name: &str) -> Result<T, Error> {
+    let number: i64 = row.try_get(name)?;
+    T::try_from(number).map_err(|_| Error::Row(format!("{name}: {number}")))
+}
+
 fn sequence(row: &SqliteRow) -> Result<u64, Error> {
-    let sequence: i64 = row.try_get("sequence")?;
-    u64::try_from(sequence).map_err(|error| Error::Row(error.to_string()))
+    number(row, "sequence")
 }
 
 impl FromRow for OrganizationRow {
@@ -175,6 +236,27 @@ impl FromRow for DataRow {
             id: column(row, "id")?,
             name: column(row, "name")?,
             account: column(row, "account")?,
+            version: number(row, "version")?,
+            manifest: optional(row, "manifest")?,
+            files: number(row, "files")?,
+            bytes: number(row, "bytes")?,
+            ran_manifest: optional(row, "ran_manifest")?,
+            created_on: time(row, "created_on")?,
+            created_by: row.try_get("created_by")?,
+            updated_on: time(row, "updated_on")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
+
+impl FromRow for VersionRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            data: column(row, "data")?,
+            version: number(row, "version")?,
+            manifest: column(row, "manifest")?,
+            files: number(row, "files")?,
+            bytes: number(row, "bytes")?,
             created_on: time(row, "created_on")?,
             created_by: row.try_get("created_by")?,
             sequence: sequence(row)?,
@@ -209,6 +291,7 @@ impl FromRow for ServiceRow {
             role_id: column(row, "role_id")?,
             role: row.try_get("role")?,
             status: column(row, "status")?,
+            public: row.try_get("public")?,
             created_on: time(row, "created_on")?,
             created_by: row.try_get("created_by")?,
             updated_on: time(row, "updated_on")?,

@@ -34,11 +34,33 @@ CREATE TABLE data (
     id         TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
     account    TEXT NOT NULL,
+    -- Its newest version; 0 where nothing was pushed yet.
+    version    INTEGER NOT NULL,
+    manifest   TEXT,
+    files      INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    -- The manifest that a job last ran.
+    ran_manifest TEXT,
     created_on TEXT NOT NULL,
     created_by TEXT NOT NULL,
+    updated_on TEXT NOT NULL,
     sequence   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX data_by_account ON data (account, sequence);
+
+-- Every version of data there ever was.
+CREATE TABLE versions (
+    data       TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    manifest   TEXT NOT NULL,
+    files      INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    created_on TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    sequence   INTEGER NOT NULL,
+    PRIMARY KEY (data, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX versions_in_order ON versions (sequence);
 
 CREATE TABLE roles (
     id         TEXT PRIMARY KEY,
@@ -66,12 +88,78 @@ CREATE TABLE services (
     role_id    TEXT NOT NULL,
     role       TEXT NOT NULL,
     status     TEXT NOT NULL,
+    public     INTEGER NOT NULL,
+    revision   INTEGER,
+    config_key TEXT,
     created_on TEXT NOT NULL,
     created_by TEXT NOT NULL,
     updated_on TEXT NOT NULL,
     sequence   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX services_by_account ON services (account, sequence);
+CREATE INDEX services_by_runtime ON services (runtime_id);
+
+CREATE TABLE jobs (
+    id               TEXT PRIMARY KEY,
+    name             TEXT,
+    account          TEXT NOT NULL,
+    service_id       TEXT,
+    service          TEXT,
+    revision         INTEGER,
+    config_key       TEXT,
+    runtime_id       TEXT NOT NULL,
+    runtime_version  INTEGER NOT NULL,
+    runtime_manifest TEXT NOT NULL,
+    spec             TEXT NOT NULL,
+    port             INTEGER NOT NULL,
+    state            TEXT NOT NULL,
+    state_info       TEXT NOT NULL,
+    run              INTEGER NOT NULL,
+    claim            INTEGER,
+    executor         TEXT,
+    -- The epoch of the executor in which the run was last known to go on.
+    epoch            INTEGER,
+    backend          TEXT,
+    image_ignored    INTEGER NOT NULL DEFAULT 0,
+    endpoint         TEXT,
+    ready            INTEGER NOT NULL,
+    created_on       TEXT NOT NULL,
+    created_by       TEXT NOT NULL,
+    updated_on       TEXT NOT NULL,
+    sequence         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_by_account ON jobs (account, sequence);
+CREATE INDEX jobs_by_service ON jobs (service_id, sequence);
+CREATE INDEX jobs_alive ON jobs (state) WHERE state IN ('QUEUING', 'QUEUED', 'RUNNING', 'CANCELLING');
+
+CREATE TABLE runs (
+    job                 TEXT NOT NULL,
+    run                 INTEGER NOT NULL,
+    state               TEXT NOT NULL,
+    executor            TEXT,
+    backend             TEXT,
+    created_on          TEXT NOT NULL,
+    claimed_on          TEXT,
+    started_on          TEXT,
+    ready_on            TEXT,
+    cancel_requested_on TEXT,
+    ended_on            TEXT,
+    reason              TEXT,
+    message             TEXT,
+    exit_code           INTEGER,
+    signal              INTEGER,
+    phases              TEXT,
+    PRIMARY KEY (job, run)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE executors (
+    id       TEXT PRIMARY KEY,
+    account  TEXT NOT NULL,
+    epoch    INTEGER NOT NULL,
+    backend  TEXT NOT NULL,
+    started  INTEGER NOT NULL,
+    sequence INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Where each event is, by its id.
 CREATE TABLE events (

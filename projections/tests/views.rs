@@ -16,4 +16,5 @@ mod views {
     mod server;
     mod support;
     mod until;
+    mod versions;
 }

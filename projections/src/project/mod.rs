@@ -2,6 +2,8 @@
 
 mod account;
 mod data;
+mod executor;
+mod job;
 mod name;
 mod role;
 mod service;
@@ -75,6 +77,8 @@ pub(crate) async fn apply(
     kinds! {
         account eai_core::account::AccountAggregate,
         data eai_core::data::DataAggregate,
+        executor eai_core::executor::ExecutorAggregate,
+        job eai_core::job::JobAggregate,
         name eai_core::name::NameAggregate,
         role eai_core::role::RoleAggregate,
         service eai_core::service::ServiceAggregate,

@@ -13,8 +13,8 @@ pub(super) async fn apply(
     let status = match event {
         Event::Created(created) => {
             let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
-                        role, status, created_on, created_by, updated_on, sequence) \
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                        role, status, public, created_on, created_by, updated_on, sequence) \
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
             sqlx::query(text)
                 .bind(created.id.to_string())
                 .bind(created.name.as_str())
@@ -24,6 +24,7 @@ pub(super) async fn apply(
                 .bind(created.role.id.to_string())
                 .bind(created.role.full_name.to_string())
                 .bind(created.status.to_string())
+                .bind(created.public)
                 .bind(&fact.time)
                 .bind(fact.actor)
                 .bind(&fact.time)
@@ -36,6 +37,20 @@ pub(super) async fn apply(
         Event::Stopped(_) => Status::Off,
         Event::Deactivated(_) => Status::Deactivated,
         Event::Reactivated(reactivated) => reactivated.status,
+        Event::Revised(revised) => {
+            let text =
+                "UPDATE services SET revision = ?, config_key = ?, updated_on = ? WHERE id = ?";
+            sqlx::query(text)
+                .bind(revised.revision)
+                .bind(revised.key.to_string())
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(connection)
+                .await?;
+            return Ok(());
+        }
+        // Jobs tell their own story.
+        Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) => return Ok(()),
     };
     sqlx::query("UPDATE services SET status = ?, updated_on = ? WHERE id = ?")
         .bind(status.to_string())

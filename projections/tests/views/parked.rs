@@ -24,8 +24,10 @@ async fn what_this_version_cannot_read_stops_nothing() {
     let newer = newer.store(&client).await;
     let misfit = Document::next(&log, "service", &id, "reactivated", json!({"status": 7})).await;
     let misfit = misfit.store(&client).await;
-    let kind = Document::first("job", "submitted", json!({}));
+    let kind = Document::first("portrait", "painted", json!({}));
     let other_kind = kind.store(&client).await;
+    let first = Document::first("job", "submitted", json!({}));
+    let first = first.store(&client).await;
     let next = Document::next(&log, "service", &id, "stopped", json!({})).await;
     let last = next.store(&client).await;
     let api = new_service(&log, "api").await;
@@ -48,7 +50,8 @@ async fn what_this_version_cannot_read_stops_nothing() {
         (unknown, "painted.v1", "unknown"),
         (newer, "stopped.v2", "unknown"),
         (misfit, "reactivated.v1", "does not fit"),
-        (other_kind, "job.submitted.v1", "unknown"),
+        (other_kind, "portrait.painted.v1", "unknown"),
+        (first, "submitted.v1", "does not fit"),
     ];
     assert_eq!(parked.len(), wanted.len(), "{parked:?}");
     for (sequence, event_type, why) in wanted {

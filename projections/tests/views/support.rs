@@ -84,6 +84,7 @@ pub(crate) async fn new_service(log: &Log, name: &str) -> ServiceId {
         full_name: full_name(name),
         runtime: Owned::Made,
         role: Owned::Made,
+        public: false,
     };
     let outcome = execute(log, id, &service::create(id, new).unwrap()).await;
     assert_eq!(outcome.events as u64, CREATED);

@@ -1,0 +1,85 @@
+//! What the views know of what is alive: where the routes in memory begin.
+
+use eai_core::log::live::{LiveClaim, LiveJob, LiveService, Snapshot};
+use eai_core::names::{AccountName, Name};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row};
+
+use super::rows::{column, number, optional, time};
+use super::{Error, Views, checkpoint};
+
+impl Views {
+    /// Every service and every job that is alive, as of one sequence.
+    pub async fn alive(&self) -> Result<Snapshot, Error> {
+        self.ask(|pool| async move {
+            let mut connection = pool.acquire().await?;
+            let mut transaction = connection.begin().await?;
+            let sequence = checkpoint::read(&mut transaction).await?;
+            let rows = |text| sqlx::query(text);
+            let services = rows("SELECT * FROM services").fetch_all(&mut *transaction);
+            let services = services.await?;
+            let text = "SELECT * FROM jobs WHERE state IN ('QUEUING', 'QUEUED', 'RUNNING', 'CANCELLING') \
+                        ORDER BY sequence";
+            let jobs = rows(text).fetch_all(&mut *transaction).await?;
+            let text = "SELECT id, epoch FROM executors";
+            let executors = rows(text).fetch_all(&mut *transaction).await?;
+            let text = "SELECT id, full_name FROM accounts";
+            let accounts = rows(text).fetch_all(&mut *transaction).await?;
+            Ok(Snapshot {
+                sequence: sequence.map_or(0, |checkpoint| checkpoint.sequence),
+                services: read(&services, service)?,
+                jobs: read(&jobs, job)?,
+                executors: read(&executors, |row| Ok((column(row, "id")?, number(row, "epoch")?)))?,
+                accounts: read(&accounts, |row| Ok((column(row, "full_name")?, column(row, "id")?)))?,
+            })
+        })
+        .await
+    }
+}
+
+fn read<T>(
+    rows: &[SqliteRow],
+    one: impl Fn(&SqliteRow) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    rows.iter().map(one).collect()
+}
+
+fn service(row: &SqliteRow) -> Result<LiveService, Error> {
+    let account: AccountName = column(row, "account")?;
+    let name: Name = column(row, "name")?;
+    Ok(LiveService::new(
+        column(row, "id")?,
+        account.join(name),
+        column(row, "status")?,
+        row.try_get("public")?,
+        row.try_get("created_by")?,
+        column(row, "runtime_id")?,
+        optional(row, "config_key")?,
+    ))
+}
+
+fn job(row: &SqliteRow) -> Result<LiveJob, Error> {
+    let mut job = LiveJob::queuing(
+        column(row, "id")?,
+        column(row, "account")?,
+        number(row, "port")?,
+    );
+    job.service = optional(row, "service_id")?;
+    job.revision = row
+        .try_get::<Option<u32>, _>("revision")?
+        .unwrap_or_default();
+    job.key = optional(row, "config_key")?;
+    job.run = number(row, "run")?;
+    job.phase = column(row, "state")?;
+    job.ready = row.try_get("ready")?;
+    job.endpoint = optional(row, "endpoint")?;
+    job.since = time(row, "updated_on")?;
+    if let Some(executor) = optional(row, "executor")? {
+        job.claim = Some(LiveClaim {
+            executor,
+            epoch: number(row, "epoch")?,
+            claim: number(row, "claim")?,
+        });
+    }
+    Ok(job)
+}

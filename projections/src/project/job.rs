@@ -1,0 +1,219 @@
+//! Jobs and their runs.
+
+use eai_core::envelope::Actor;
+use eai_core::job::{Ended, Event, Phase, Submitted};
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Error, Fact};
+use crate::checkpoint::number;
+
+pub(super) async fn apply(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    event: Event,
+) -> Result<(), Error> {
+    match event {
+        Event::Submitted(submitted) => {
+            submit(connection, fact, &submitted).await?;
+            begin_run(connection, fact, 0).await
+        }
+        Event::Claimed(claimed) => {
+            let text = "UPDATE jobs SET state = 'QUEUED', claim = ?, executor = ?, epoch = ?, updated_on = ? \
+                        WHERE id = ?";
+            sqlx::query(text)
+                .bind(claimed.claim)
+                .bind(claimed.executor.to_string())
+                .bind(claimed.epoch)
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(&mut *connection)
+                .await?;
+            let set = "state = 'QUEUED', claimed_on = ?, executor = ?";
+            run(
+                connection,
+                fact,
+                claimed.run,
+                set,
+                &claimed.executor.to_string(),
+            )
+            .await
+        }
+        Event::Started(started) => {
+            let text = "UPDATE jobs SET state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END, \
+                        endpoint = ?, backend = ?, image_ignored = ?, updated_on = ? WHERE id = ?";
+            sqlx::query(text)
+                .bind(started.endpoint.to_string())
+                .bind(&started.backend)
+                .bind(started.image_ignored)
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(&mut *connection)
+                .await?;
+            // What a push is compared with: the newest version that something ran.
+            let text = "UPDATE data SET ran_manifest = (SELECT runtime_manifest FROM jobs WHERE id = ?1) \
+                        WHERE id = (SELECT runtime_id FROM jobs WHERE id = ?1)";
+            sqlx::query(text)
+                .bind(fact.aggregate)
+                .execute(&mut *connection)
+                .await?;
+            let set = "state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END, started_on = ?, backend = ?";
+            run(connection, fact, started.run, set, &started.backend).await
+        }
+        Event::Ready(ready) => {
+            set_ready(connection, fact, true, "").await?;
+            let phases = serde_json::to_string(&ready.phases).unwrap_or_default();
+            let set = "ready_on = coalesce(ready_on, ?), phases = coalesce(phases, ?)";
+            run(connection, fact, ready.run, set, &phases).await
+        }
+        Event::Unready(unready) => set_ready(connection, fact, false, &unready.reason).await,
+        Event::Cancelling(cancelling) => {
+            let text =
+                "UPDATE jobs SET state = 'CANCELLING', state_info = ?, updated_on = ? WHERE id = ?";
+            sqlx::query(text)
+                .bind(&cancelling.reason)
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(&mut *connection)
+                .await?;
+            let set = "state = 'CANCELLING', cancel_requested_on = ?, reason = ?";
+            run(connection, fact, cancelling.run, set, &cancelling.reason).await
+        }
+        Event::Ended(ended) => end(connection, fact, &ended).await,
+        Event::Retried(retried) => {
+            let text = "UPDATE jobs SET state = 'QUEUING', state_info = '', run = ?, ready = 0, endpoint = NULL, \
+                        claim = NULL, executor = NULL, epoch = NULL, updated_on = ? WHERE id = ?";
+            sqlx::query(text)
+                .bind(retried.run)
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(&mut *connection)
+                .await?;
+            begin_run(connection, fact, retried.run).await
+        }
+    }
+}
+
+async fn submit(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    submitted: &Submitted,
+) -> Result<(), Error> {
+    let configuration = &submitted.configuration;
+    let spec = &configuration.spec;
+    let behind = submitted.service.as_ref();
+    // Whom it runs for, where the platform itself asked.
+    let creator = match submitted.user {
+        Some(user) => Actor::User(user).to_string(),
+        None => fact.actor.to_owned(),
+    };
+    let text = "INSERT OR IGNORE INTO jobs (id, name, account, service_id, service, revision, config_key, \
+                runtime_id, runtime_version, runtime_manifest, spec, port, state, state_info, run, ready, \
+                created_on, created_by, updated_on, sequence) \
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'QUEUING', '', 0, 0, ?, ?, ?, ?)";
+    sqlx::query(text)
+        .bind(fact.aggregate)
+        .bind(submitted.name.as_ref().map(ToString::to_string))
+        .bind(fact.account)
+        .bind(behind.map(|behind| behind.service.id.to_string()))
+        .bind(behind.map(|behind| behind.service.full_name.to_string()))
+        .bind(behind.map(|behind| behind.revision))
+        .bind(behind.map(|behind| behind.key.to_string()))
+        .bind(configuration.runtime.data.to_string())
+        .bind(number(configuration.runtime.version))
+        .bind(configuration.runtime.manifest.to_string())
+        .bind(serde_json::to_string(spec).unwrap_or_default())
+        .bind(spec.port.get())
+        .bind(&fact.time)
+        .bind(creator)
+        .bind(&fact.time)
+        .bind(fact.sequence)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn end(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    ended: &Ended,
+) -> Result<(), Error> {
+    let state = Phase::from(ended.state).to_string();
+    let info = match ended.message.as_str() {
+        "" => &ended.reason,
+        message => message,
+    };
+    let text = "UPDATE jobs SET state = ?, state_info = ?, ready = 0, endpoint = NULL, updated_on = ? \
+                WHERE id = ?";
+    sqlx::query(text)
+        .bind(&state)
+        .bind(info)
+        .bind(&fact.time)
+        .bind(fact.aggregate)
+        .execute(&mut *connection)
+        .await?;
+    let text = "UPDATE runs SET state = ?, ended_on = ?, reason = ?, message = ?, exit_code = ?, \
+                signal = ? WHERE job = ? AND run = ?";
+    sqlx::query(text)
+        .bind(&state)
+        .bind(&fact.time)
+        .bind(&ended.reason)
+        .bind(&ended.message)
+        .bind(ended.exit_code)
+        .bind(ended.signal)
+        .bind(fact.aggregate)
+        .bind(ended.run)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn begin_run(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    run: u32,
+) -> Result<(), Error> {
+    let text =
+        "INSERT OR IGNORE INTO runs (job, run, state, created_on) VALUES (?, ?, 'QUEUING', ?)";
+    sqlx::query(text)
+        .bind(fact.aggregate)
+        .bind(run)
+        .bind(&fact.time)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// `set` is a constant of this module with two parameters: the time, and a value.
+async fn run(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    run: u32,
+    set: &str,
+    value: &str,
+) -> Result<(), Error> {
+    let text = sqlx::AssertSqlSafe(format!("UPDATE runs SET {set} WHERE job = ? AND run = ?"));
+    sqlx::query(text)
+        .bind(&fact.time)
+        .bind(value)
+        .bind(fact.aggregate)
+        .bind(run)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn set_ready(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    ready: bool,
+    info: &str,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE jobs SET ready = ?, state_info = ?, updated_on = ? WHERE id = ?")
+        .bind(ready)
+        .bind(info)
+        .bind(&fact.time)
+        .bind(fact.aggregate)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
