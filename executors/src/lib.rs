@@ -1,7 +1,11 @@
-//! Where the jobs of eai run. For now: finding out which backend this machine has.
+//! Where the jobs of eai run: executors, and the sandboxed processes that they start.
 //!
 //! It must not know views or HTTP routes: executors follow events and answer with commands.
 
-mod backend;
-
-pub use backend::{Backend, Choice, choose};
+pub mod data;
+mod environment;
+pub mod executor;
+mod limits;
+pub mod process;
+pub mod shim;
+mod spool;

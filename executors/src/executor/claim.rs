@@ -1,0 +1,100 @@
+//! Taking a run: the first executor whose claim the log stores has it.
+
+use std::sync::Arc;
+
+use eai_core::aggregate::Refusal;
+use eai_core::command::Part;
+use eai_core::executor::Run as RunId;
+use eai_core::job::{self, Claimed, Job, JobAggregate, Phase};
+use eai_core::log;
+use eai_core::log::live::LiveJob;
+use eai_core::subject::Address;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::Shared;
+use super::life::Life;
+use super::report::{self, context};
+
+/// Claims a job that waits, and sees its run through to the end. Ends at once where another one has it.
+pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
+    let address = Address::new(live.account.clone(), "job", live.id);
+    let log = &shared.tools.log;
+    let job =
+        match report::until_answered(|| log.state_since::<JobAggregate>(&address, live.version))
+            .await
+        {
+            Ok(Some(job)) if job.phase == Phase::Queuing => job,
+            Ok(_) => return,
+            Err(error) => return tracing::warn!(job = %live.id, %error, "claim.state"),
+        };
+    let mem_mib = job.submitted.configuration.spec.resources.mem.mebibytes();
+    let Some(cancelled) = shared.hold(live.id, mem_mib.into()) else {
+        return;
+    };
+    shared.tools.process.expect();
+    match claim(&shared, &live, &job).await {
+        Ok(run) => {
+            let queue = OffsetDateTime::now_utc() - live.since;
+            let queue = queue.try_into().unwrap_or_default();
+            let life = Life::new(
+                &shared,
+                &live.account,
+                job.submitted,
+                run,
+                (queue, live.cause),
+            );
+            // What the job was asked while it was claimed is in the log, and told again.
+            watch_for_cancel(&shared, &live);
+            life.through(cancelled, None).await;
+        }
+        Err(error) => tracing::debug!(job = %live.id, %error, "claim.lost"),
+    }
+    shared.release(live.id);
+}
+
+/// A cancel that came before the run was held would be missed.
+fn watch_for_cancel(shared: &Shared, live: &LiveJob) {
+    let cancelling = |job: Arc<LiveJob>| job.phase == Phase::Cancelling && job.run == live.run;
+    if shared.tools.live.job(live.id).is_some_and(cancelling)
+        && let Some(held) = shared.ledger().runs.get(&live.id)
+    {
+        held.cancel.send_replace(true);
+    }
+}
+
+async fn claim(shared: &Shared, live: &LiveJob, job: &Job) -> Result<RunId, log::Error> {
+    let run = RunId {
+        job: live.id,
+        run: job.run,
+        claim: job.claims + 1,
+    };
+    let claimed = Claimed {
+        run: run.run,
+        claim: run.claim,
+        executor: shared.settings.id,
+        epoch: shared.epoch,
+    };
+    let command = job::Command::Claim(claimed.clone());
+    let part = Part::<JobAggregate>::on(live.account.clone(), live.id, command).boxed();
+    let what = format!("claim/{}/{}", shared.settings.id, shared.epoch);
+    let context = context(run, &what).because(live.cause);
+    let parts = [part];
+    report::until_answered(|| shared.tools.log.execute(&context, &parts)).await?;
+    eai_core::fail_point::reach("executor.claimed");
+    // Nothing was stored where another claim came first and this one was stored before it: never both.
+    let address = Address::new(live.account.clone(), "job", live.id);
+    let now = report::until_answered(|| shared.tools.log.state::<JobAggregate>(&address));
+    match now.await? {
+        Some(job) if job.claim.as_ref() == Some(&claimed) => Ok(run),
+        _ => Err(Refusal::stale("the run was claimed, and lost again").into()),
+    }
+}
+
+/// A run that was found at the start is held in any case.
+pub(super) fn hold_found(shared: &Shared, job: &Job) -> watch::Receiver<bool> {
+    let mem_mib = job.submitted.configuration.spec.resources.mem.mebibytes();
+    let cancelling = job.phase == Phase::Cancelling;
+    let mut ledger = shared.ledger();
+    ledger.insert(job.submitted.id, mem_mib.into(), cancelling)
+}

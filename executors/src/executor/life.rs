@@ -1,0 +1,379 @@
+//! One run from its claim to its end: data, sandbox, readiness, exit, and nothing left behind.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use eai_core::command::Cause;
+use eai_core::digest::Digest;
+use eai_core::executor::Run as RunId;
+use eai_core::job::{Command, Ended, Endpoint, Outcome, Phases, Started, Submitted};
+use eai_core::log::objects;
+use eai_core::names::AccountName;
+use eai_core::spec::RUNTIME_PATH;
+use tokio::sync::watch;
+
+use super::exit::{ended, without_exit};
+use super::ready::{Readiness, Watch, micros};
+use super::report::{Report, Superseded};
+use super::{Shared, Stop, folder_name, output};
+use crate::data::{self, Tree};
+use crate::environment;
+use crate::process::{Bind, Exit, Run, RunError, Running, Signal, StartError};
+
+/// How long a command may take to end by itself once it is asked to.
+const GRACE: Duration = Duration::from_secs(10);
+/// The first pause before data is asked for again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the last output may take to be carried away.
+const OUTPUT_TIME: Duration = Duration::from_secs(5);
+
+/// A run that this executor has.
+#[derive(Debug)]
+pub(super) struct Life {
+    shared: Arc<Shared>,
+    account: AccountName,
+    submitted: Submitted,
+    run: RunId,
+    report: Report,
+    /// How long it waited for its claim.
+    queue: Duration,
+}
+
+/// Why a run could not be brought to its start.
+#[derive(Debug, thiserror::Error)]
+enum Unstarted {
+    #[error("it ended before it began")]
+    Cancelled,
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(
+        "it asks for {what}, and this machine has {has}: ask for less with `eai service update`"
+    )]
+    TooMuch { what: String, has: String },
+}
+
+/// What ends the wait for a command.
+enum Turn {
+    Exited(Result<Exit, RunError>),
+    Cancelled,
+    Stopped(Stop),
+    Overdue(&'static str),
+    Superseded(Superseded),
+}
+
+// === impl Life ===
+
+impl Life {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        account: &AccountName,
+        submitted: Submitted,
+        run: RunId,
+        (queue, cause): (Duration, Option<Cause>),
+    ) -> Self {
+        Self {
+            report: Report::new(&shared.tools.log, account, run, shared.epoch, cause),
+            shared: Arc::clone(shared),
+            account: account.clone(),
+            submitted,
+            run,
+            queue,
+        }
+    }
+
+    /// Sees the run through, from its claim or from where an earlier start left it.
+    pub(super) async fn through(self, mut cancelled: watch::Receiver<bool>, left: Option<Running>) {
+        let mut phases = Phases {
+            queue: micros(self.queue),
+            ..Phases::default()
+        };
+        // What goes on already is ended like any other, if that is what is wanted.
+        if let Some(running) = left {
+            return self.watch(running, phases, cancelled).await;
+        }
+        match self.start(&mut phases, &mut cancelled).await {
+            Ok((running, trees)) => {
+                self.watch(running, phases, cancelled).await;
+                drop(trees);
+            }
+            Err(error) => {
+                let (state, reason) = match error {
+                    Unstarted::Cancelled => (Outcome::Cancelled, "cancelled"),
+                    Unstarted::Data(_) => (Outcome::Failed, "data-missing"),
+                    Unstarted::Start(_) => (Outcome::Failed, "start-failed"),
+                    Unstarted::TooMuch { .. } => (Outcome::Failed, "no-resources"),
+                };
+                let ended = without_exit(self.run, state, reason, told(&error));
+                self.settle(None, ended).await;
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        phases: &mut Phases,
+        cancelled: &mut watch::Receiver<bool>,
+    ) -> Result<(Running, Vec<Tree>), Unstarted> {
+        self.check_resources()?;
+        let clock = Instant::now();
+        let (binds, trees) = tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Unstarted::Cancelled),
+            data = self.data() => data?,
+        };
+        phases.data = micros(clock.elapsed());
+        let clock = Instant::now();
+        let spec = &self.submitted.configuration.spec;
+        let command = spec.runtime.command.arguments().iter();
+        let run = Run {
+            name: folder_name(self.run),
+            hostname: self.run.job.to_string(),
+            command: command.map(ToString::to_string).collect(),
+            env: environment::variables(
+                &self.submitted,
+                self.run.run,
+                &self.shared.settings.console_url,
+            ),
+            workdir: spec.workdir.as_ref().map(ToString::to_string),
+            mounts: binds,
+            cpu_milli: spec.resources.cpu.milli().into(),
+            mem_mib: spec.resources.mem.mebibytes().into(),
+            metadata: serde_json::to_value(self.run).unwrap_or_default(),
+        };
+        eai_core::fail_point::reach("executor.prepared");
+        let running = self.shared.tools.process.start(&run).await?;
+        phases.create = micros(clock.elapsed());
+        eai_core::fail_point::reach("executor.running");
+        Ok((running, trees))
+    }
+
+    fn check_resources(&self) -> Result<(), Unstarted> {
+        let resources = &self.submitted.configuration.spec.resources;
+        let settings = &self.shared.settings;
+        let too_much = |what: String, has: String| Err(Unstarted::TooMuch { what, has });
+        if u64::from(resources.cpu.milli()) > settings.cpu_milli {
+            let cores =
+                |milli: u64| format!("{}.{:03} processor cores", milli / 1000, milli % 1000);
+            return too_much(
+                cores(resources.cpu.milli().into()),
+                cores(settings.cpu_milli),
+            );
+        }
+        if u64::from(resources.mem.mebibytes()) > settings.mem_mib {
+            let memory = |mib: u64| format!("{mib} MiB of memory");
+            return too_much(
+                memory(resources.mem.mebibytes().into()),
+                memory(settings.mem_mib),
+            );
+        }
+        if resources.gpu.get() > 0 {
+            return too_much(
+                "a graphics processor".into(),
+                "none for sandboxed processes".into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The runtime and the mounts as folders of this machine.
+    async fn data(&self) -> Result<(Vec<Bind>, Vec<Tree>), data::Error> {
+        let configuration = &self.submitted.configuration;
+        let tree = self.tree(configuration.runtime.manifest).await?;
+        let bind = |host: std::path::PathBuf, target: &str| Bind {
+            host,
+            target: target.to_owned(),
+            writable: false,
+        };
+        let mut binds = vec![bind(tree.path().to_owned(), RUNTIME_PATH)];
+        let mut trees = vec![tree];
+        for mount in &configuration.mounts {
+            let tree = self.tree(mount.source.manifest).await?;
+            let host = match &mount.subpath {
+                Some(subpath) => tree.path().join(subpath),
+                None => tree.path().to_owned(),
+            };
+            binds.push(bind(host, mount.target.as_str()));
+            trees.push(tree);
+        }
+        Ok((binds, trees))
+    }
+
+    /// The files of a version. That the store is away for a while is not the run's fault: it is asked again.
+    async fn tree(&self, manifest: Digest) -> Result<Tree, data::Error> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match self.shared.cache.tree(manifest).await {
+                Err(data::Error::Objects(objects::Error::Unavailable(reason))) => {
+                    tracing::warn!(job = %self.run.job, reason, "data.away");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Watches a run that began, by this start or an earlier one.
+    async fn watch(&self, running: Running, phases: Phases, cancelled: watch::Receiver<bool>) {
+        let carried = tokio::spawn(output::carry(
+            self.shared.tools.output.clone(),
+            self.account.clone(),
+            self.run,
+            running.clone(),
+        ));
+        let (state, readiness) = watch::channel(Readiness::default());
+        let turn = self
+            .turn(&running, phases, cancelled, &state, &readiness)
+            .await;
+        let port = self.submitted.configuration.spec.port.get();
+        let ready = readiness.borrow().ever;
+        let ended = match turn {
+            Turn::Stopped(Stop::LeaveRuns | Stop::No) => return carried.abort(),
+            Turn::Superseded(superseded) => {
+                tracing::warn!(job = %self.run.job, %superseded, "run.superseded");
+                self.remove(&running).await;
+                return carried.abort();
+            }
+            Turn::Exited(Ok(exit)) => ended(self.run, &exit, port, ready),
+            Turn::Exited(Err(error)) => {
+                without_exit(self.run, Outcome::Interrupted, "lost", told(&error))
+            }
+            Turn::Cancelled => {
+                let exit = self.end(&running).await;
+                Ended {
+                    state: Outcome::Cancelled,
+                    reason: "cancelled".into(),
+                    message: String::new(),
+                    ..ended(self.run, &exit.unwrap_or_default(), port, ready)
+                }
+            }
+            Turn::Stopped(Stop::EndRuns) => {
+                drop(self.end(&running).await);
+                let message = "the platform was stopped";
+                without_exit(self.run, Outcome::Interrupted, "platform-stopped", message)
+            }
+            Turn::Overdue(reason) => {
+                drop(self.end(&running).await);
+                let hint = readiness.borrow().hint.clone();
+                let message = hint.unwrap_or_else(|| "it ran for as long as it may".into());
+                without_exit(self.run, Outcome::Failed, reason, message)
+            }
+        };
+        // Whoever reads the end of a job finds its last words.
+        if tokio::time::timeout(OUTPUT_TIME, carried).await.is_err() {
+            tracing::warn!(job = %self.run.job, "output.late");
+        }
+        self.settle(Some(&running), ended).await;
+    }
+
+    /// Waits for whatever ends the run.
+    async fn turn(
+        &self,
+        running: &Running,
+        phases: Phases,
+        mut cancelled: watch::Receiver<bool>,
+        state: &watch::Sender<Readiness>,
+        readiness: &watch::Receiver<Readiness>,
+    ) -> Turn {
+        let spec = &self.submitted.configuration.spec;
+        let watch = Watch {
+            report: &self.report,
+            running,
+            spec,
+            phases,
+            began: Instant::now(),
+            state,
+        };
+        let mut first_answer = readiness.clone();
+        let mut stop = self.shared.stop.clone();
+        let never_ready = async {
+            let answered = first_answer.wait_for(|readiness| readiness.ever);
+            if tokio::time::timeout(self.shared.settings.start_timeout, answered)
+                .await
+                .is_ok()
+            {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|cancelled| *cancelled) => Turn::Cancelled,
+            _ = stop.wait_for(|stop| *stop != Stop::No) => Turn::Stopped(*self.shared.stop.borrow()),
+            exit = running.wait() => Turn::Exited(exit),
+            Err(superseded) = watch.run(self.started(running)) => Turn::Superseded(superseded),
+            () = never_ready => Turn::Overdue("start-timeout"),
+            () = self.overdue(running) => Turn::Overdue("max-run-time"),
+        }
+    }
+
+    /// Waits for the end of the time that the run may take.
+    async fn overdue(&self, running: &Running) {
+        let most = u64::from(self.submitted.configuration.spec.max_run_time.get());
+        if most == 0 {
+            return std::future::pending().await;
+        }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let began = running.started().ok().flatten().map(|started| started.at);
+        let began = began.map_or(now, Duration::from_millis);
+        let left = (began + Duration::from_secs(most)).saturating_sub(now);
+        tokio::time::sleep(left).await;
+    }
+
+    fn started(&self, running: &Running) -> Command {
+        let began = running.started().ok().flatten();
+        Command::Start(Started {
+            run: self.run.run,
+            claim: self.run.claim,
+            backend: "process".into(),
+            endpoint: Endpoint::Unix(running.endpoint().into()),
+            limits: running.limits().into(),
+            network: began.map_or_else(|| "none".into(), |began| began.network),
+            image_ignored: true,
+        })
+    }
+
+    /// Asks the command to end, and ends it where it takes too long.
+    async fn end(&self, running: &Running) -> Result<Exit, RunError> {
+        running.signal(Signal::Term).await?;
+        if let Ok(exit) = tokio::time::timeout(GRACE, running.wait()).await {
+            return exit;
+        }
+        running.signal(Signal::Kill).await?;
+        running.wait().await
+    }
+
+    /// Tells the log how it ended, and then removes what is left of it.
+    async fn settle(&self, running: Option<&Running>, ended: Ended) {
+        eai_core::fail_point::reach("executor.ended");
+        if let Err(superseded) = self.report.end(ended).await {
+            tracing::debug!(job = %self.run.job, %superseded, "run.end");
+        }
+        eai_core::fail_point::reach("executor.settled");
+        if let Some(running) = running {
+            self.remove(running).await;
+        }
+    }
+
+    async fn remove(&self, running: &Running) {
+        if let Err(error) = running.remove().await {
+            tracing::warn!(job = %self.run.job, error = told(&error), "run.remove");
+        }
+    }
+}
+
+/// An error with all that it comes from.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,79 @@
+//! Carries a run's output to where everyone can read it, from where that stopped the last time.
+
+use std::time::Duration;
+
+use eai_core::executor::Run as RunId;
+use eai_core::log::output::{self, Chunk, Output, Source};
+use eai_core::names::AccountName;
+
+use crate::process::{self, Kind, Running};
+
+/// The most pieces that travel together.
+const BATCH: usize = 64;
+/// The most bytes that travel together.
+const BATCH_BYTES: usize = 256 * 1024;
+/// How long after a failure it is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Carries output until the run is over and all of it was carried.
+pub(super) async fn carry(output: Output, account: AccountName, run: RunId, running: Running) {
+    let mut from = None;
+    loop {
+        match carry_on(&output, &account, run, &running, &mut from).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(job = %run.job, %error, "output.retry");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("the output's stream: {0}")]
+    Stream(#[from] output::Error),
+    #[error("the output's files: {0}")]
+    Files(#[from] std::io::Error),
+}
+
+async fn carry_on(
+    output: &Output,
+    account: &AccountName,
+    run: RunId,
+    running: &Running,
+    from: &mut Option<u64>,
+) -> Result<(), Error> {
+    let start = match *from {
+        Some(offset) => offset,
+        None => output.stored(account, run.job, run.run).await?,
+    };
+    let mut source = running.output(start);
+    *from = Some(start);
+    while let Some(first) = source.next().await? {
+        let mut bytes = first.bytes.len();
+        let mut batch = vec![chunk(first)];
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            let Some(next) = source.ready()? else { break };
+            bytes += next.bytes.len();
+            batch.push(chunk(next));
+        }
+        let reached = batch.last().map_or(start, |chunk| chunk.offset);
+        output.append(account, run.job, run.run, &batch).await?;
+        *from = Some(reached);
+    }
+    Ok(())
+}
+
+fn chunk(from: process::Chunk) -> Chunk {
+    Chunk {
+        stream: match from.kind {
+            Kind::Stdout => Source::Stdout,
+            Kind::Stderr => Source::Stderr,
+            Kind::Note => Source::Platform,
+        },
+        time: from.at,
+        offset: from.next,
+        bytes: from.bytes.into(),
+    }
+}

@@ -1,0 +1,173 @@
+//! When a run answers, and when no more: probed fast until it does, then every now and then. Nothing is sticky.
+
+use std::time::{Duration, Instant};
+
+use eai_core::executor::Run as RunId;
+use eai_core::job::{Command, Phases, Ready, Unready};
+use eai_core::spec::{Spec, UrlPath};
+use tokio::sync::watch;
+
+use super::probe::{Silent, probe};
+use super::report::{Report, Superseded};
+use crate::process::{Listening, Running};
+
+/// The first pause between two looks; it grows by half each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest pause until it answers.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// The pause once it answers.
+const STEADY_PAUSE: Duration = Duration::from_secs(2);
+/// How often in a row it may fail to answer before it counts.
+const FORGIVEN: u32 = 2;
+/// How long it may be silent before it is told why.
+const EXPLAIN_AFTER: Duration = Duration::from_secs(3);
+/// How often the log is told why a run is silent.
+const EXPLANATIONS: u32 = 4;
+
+/// Watches whether a run answers.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    pub(super) report: &'a Report,
+    pub(super) running: &'a Running,
+    pub(super) spec: &'a Spec,
+    /// The phases up to the start; the last one is added here.
+    pub(super) phases: Phases,
+    pub(super) began: Instant,
+    /// What it said last, for who judges its end.
+    pub(super) state: &'a watch::Sender<Readiness>,
+}
+
+/// What is known of a run's readiness.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Readiness {
+    /// It answered at least once.
+    pub(super) ever: bool,
+    /// Why it does not answer now, if that can be told.
+    pub(super) hint: Option<String>,
+}
+
+impl Watch<'_> {
+    /// Tells the log of every change, for as long as the run lasts. `started` is the event that comes first.
+    pub(super) async fn run(&self, started: Command) -> Result<(), Superseded> {
+        // The command boots while the log writes.
+        let (said, ()) = tokio::join!(self.report.say("started", started), self.until_ready());
+        said?;
+        let mut turn = 0;
+        loop {
+            let mut phases = self.phases;
+            if turn == 0 {
+                phases.ready = micros(self.began.elapsed());
+                eai_core::fail_point::reach("executor.answers");
+            }
+            let RunId { run, claim, .. } = self.report.run();
+            let ready = Command::Ready(Ready { run, claim, phases });
+            self.report.say(&format!("ready/{turn}"), ready).await?;
+            eai_core::fail_point::reach("executor.ready");
+            self.state.send_modify(|state| {
+                state.ever = true;
+                state.hint = None;
+            });
+            let reason = self.until_silent().await;
+            let unready = Command::Unready(Unready { run, claim, reason });
+            self.report.say(&format!("unready/{turn}"), unready).await?;
+            turn += 1;
+            self.until_ready().await;
+        }
+    }
+
+    async fn until_ready(&self) {
+        let (mut pause, since) = (FIRST_PAUSE, Instant::now());
+        let (mut told, mut next) = (0, EXPLAIN_AFTER);
+        while let Err(silent) = self.probe().await {
+            if told < EXPLANATIONS && since.elapsed() > next {
+                self.explain(&silent).await;
+                told += 1;
+                next *= 4;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn until_silent(&self) -> String {
+        let mut misses = 0;
+        loop {
+            tokio::time::sleep(STEADY_PAUSE).await;
+            match self.probe().await {
+                Ok(()) => misses = 0,
+                Err(silent) if misses == FORGIVEN => return silent.to_string(),
+                Err(_) => misses += 1,
+            }
+        }
+    }
+
+    async fn probe(&self) -> Result<(), Silent> {
+        let path = self.spec.readiness.path.as_ref();
+        probe(
+            self.running,
+            self.spec.port.get(),
+            path.map(UrlPath::as_str),
+        )
+        .await
+    }
+
+    /// Says why a run is not ready, where that was not said yet.
+    async fn explain(&self, silent: &Silent) {
+        let listening = self.running.listening().await.unwrap_or_default();
+        let reason = explanation(self.spec.port.get(), silent, &listening);
+        if self.state.borrow().hint.as_ref() == Some(&reason) {
+            return;
+        }
+        self.state
+            .send_modify(|state| state.hint = Some(reason.clone()));
+        let RunId { run, claim, .. } = self.report.run();
+        let what = format!("silent/{reason}");
+        let unready = Command::Unready(Unready { run, claim, reason });
+        // Who sees the run through finds out the same.
+        drop(self.report.say(&what, unready).await);
+    }
+}
+
+/// Why nothing answers, by who listens instead.
+fn explanation(port: u16, silent: &Silent, listening: &[Listening]) -> String {
+    if let Silent::Answer { .. } = silent {
+        return silent.to_string();
+    }
+    let others: Vec<_> = listening
+        .iter()
+        .filter(|found| found.port != port)
+        .map(|found| found.port.to_string())
+        .collect();
+    if others.is_empty() {
+        format!("nothing listens on port {port} yet")
+    } else {
+        let others = others.join(", ");
+        format!(
+            "nothing listens on port {port}, but the job listens on {others}: \
+             set its port with `eai service update --port`, or let it listen on {port}"
+        )
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ConnectError;
+
+    #[test]
+    fn another_port_is_told() {
+        let refused = Silent::Connect(ConnectError::Refused(8080));
+        let listening = [Listening {
+            address: "127.0.0.1".parse().unwrap(),
+            port: 3000,
+        }];
+        let text = explanation(8080, &refused, &listening);
+        assert!(text.contains("the job listens on 3000"), "{text}");
+        let text = explanation(8080, &refused, &[]);
+        assert_eq!(text, "nothing listens on port 8080 yet");
+    }
+}

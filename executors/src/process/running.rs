@@ -1,0 +1,194 @@
+//! A run that was started, by this process or another one.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use super::error::RunError;
+use super::output::Output;
+use crate::limits::Limits;
+use crate::shim::{
+    ConnectError, Conversation, Exit, Files, Listening, Request, Signal, Started, is_gone, release,
+};
+
+/// A handle on a run. It may be over, and stays readable until it is removed.
+#[derive(Clone, Debug)]
+pub struct Running {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    files: Files,
+    /// None where nobody could tell any more what was ordered.
+    limits: Option<Limits>,
+}
+
+// === impl Running ===
+
+impl Running {
+    pub(super) fn new(name: String, files: Files, limits: Option<Limits>) -> Self {
+        let inner = Inner {
+            name,
+            files,
+            limits,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The run's name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The socket of its shim, for [`crate::shim::connect`].
+    pub fn endpoint(&self) -> PathBuf {
+        self.inner.files.socket()
+    }
+
+    /// What it has; none where it never ran.
+    pub fn started(&self) -> Result<Option<Started>, RunError> {
+        let started = self.inner.files.started();
+        started.map_err(|source| self.failed("read the start of", source))
+    }
+
+    /// What holds it to its limits: `cgroup-v2`, `cgroup-v1` or `rlimit`.
+    pub fn limits(&self) -> &'static str {
+        self.inner.limits.as_ref().map_or("none", Limits::name)
+    }
+
+    /// Opens a TCP connection to a port in the sandbox.
+    pub async fn connect(&self, port: u16) -> Result<TcpStream, ConnectError> {
+        crate::shim::connect(&self.endpoint(), port).await
+    }
+
+    /// Waits for its end; at once where it ended before.
+    pub async fn wait(&self) -> Result<Exit, RunError> {
+        let told = match self.ask(Request::Wait).await {
+            Ok(told) => told,
+            Err(error) if is_gone(&error) => None,
+            Err(error) => return Err(self.failed("wait for", error)),
+        };
+        if let Some(exit) = told.and_then(|told| serde_json::from_str(&told).ok()) {
+            return Ok(exit);
+        }
+        let exit = self.inner.files.exit();
+        if let Some(exit) = exit.map_err(|source| self.failed("read the end of", source))? {
+            return Ok(exit);
+        }
+        // Its processes die with the shim; what the kernel has not got to yet is ended here.
+        self.release().await?;
+        let started = self.started()?.map_or(0, |started| started.at);
+        Ok(Exit::lost(started))
+    }
+
+    /// Sends a signal; nothing happens to a run that is over.
+    pub async fn signal(&self, signal: Signal) -> Result<(), RunError> {
+        match self.ask(Request::Signal(signal)).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => Err(self.failed("signal", error)),
+        }
+    }
+
+    /// Who listens in the sandbox; nobody once it is over.
+    pub async fn listening(&self) -> Result<Vec<Listening>, RunError> {
+        match self.ask(Request::Listening).await {
+            Ok(Some(line)) => {
+                let told = serde_json::from_str(&line);
+                told.map_err(|error| self.failed("ask for the ports of", error.into()))
+            }
+            Ok(None) => Ok(Vec::new()),
+            Err(error) if is_gone(&error) => Ok(Vec::new()),
+            Err(error) => Err(self.failed("ask for the ports of", error)),
+        }
+    }
+
+    /// Its output from `offset` on: 0, or the `next` of a chunk.
+    pub fn output(&self, offset: u64) -> Output {
+        Output::new(&self.inner.files, offset)
+    }
+
+    /// Ends it if it runs, and removes all that there is of it. Repeating it does nothing.
+    pub async fn remove(&self) -> Result<(), RunError> {
+        self.signal(Signal::Kill).await?;
+        self.shim_gone()
+            .await
+            .map_err(|source| self.failed("end", source))?;
+        self.release().await?;
+        let folder = self.inner.files.folder().to_owned();
+        tokio::task::spawn_blocking(move || remove_folder(&folder))
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|source| self.failed("remove the folder of", source))
+    }
+
+    /// The next thing that its shim says.
+    pub(super) async fn ask(&self, request: Request) -> io::Result<Option<String>> {
+        let mut conversation = Conversation::begin(&self.endpoint(), request).await?;
+        conversation.line().await
+    }
+
+    /// Whether its shim lives.
+    pub(super) async fn lives(&self) -> io::Result<bool> {
+        match Conversation::begin(&self.endpoint(), Request::Follow).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns when no shim lives any more: it follows output until then.
+    async fn shim_gone(&self) -> io::Result<()> {
+        match Conversation::begin(&self.endpoint(), Request::Follow).await {
+            Ok(mut conversation) => {
+                while conversation.line().await?.is_some() {}
+                Ok(())
+            }
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends what a shim that was killed could not, and removes what held the run.
+    async fn release(&self) -> Result<(), RunError> {
+        let limits = self.inner.limits.clone();
+        let files = self.inner.files.clone();
+        tokio::task::spawn_blocking(move || release(&files, limits.as_ref()))
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|source| self.failed("remove the limits of", source))
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> RunError {
+        RunError {
+            action,
+            name: self.inner.name.clone(),
+            source,
+        }
+    }
+}
+
+/// Away at once, so that nobody finds half of it; then for good.
+fn remove_folder(folder: &std::path::Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let away = parent.join(format!(".removed-{}", name.display()));
+    match std::fs::rename(folder, &away) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    match std::fs::remove_dir_all(away) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,125 @@
+//! What is in the folder of a run, by name.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::network::Helper;
+use super::order::Order;
+use super::wire::{Exit, Started};
+
+/// The largest document read from a folder.
+const DOCUMENT_MAX: u64 = 8 * 1024 * 1024;
+
+/// The folder of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    folder: PathBuf,
+}
+
+// === impl Files ===
+
+impl Files {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the shim listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    /// Where the output is.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.folder.join("output")
+    }
+
+    /// Where the shim complains.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("shim.log")
+    }
+
+    /// What to run: written before there is a shim.
+    pub(crate) fn order(&self) -> io::Result<Option<Order>> {
+        self.read("run.json")
+    }
+
+    pub(crate) fn put_order(&self, order: &Order) -> io::Result<()> {
+        self.write("run.json", order)
+    }
+
+    /// There once the command may have begun.
+    pub(crate) fn started(&self) -> io::Result<Option<Started>> {
+        self.read("started.json")
+    }
+
+    pub(crate) fn put_started(&self, started: &Started) -> io::Result<()> {
+        self.write("started.json", started)
+    }
+
+    /// There once the run is over.
+    pub(crate) fn exit(&self) -> io::Result<Option<Exit>> {
+        self.read("exit.json")
+    }
+
+    pub(crate) fn put_exit(&self, exit: &Exit) -> io::Result<()> {
+        self.write("exit.json", exit)
+    }
+
+    /// The sandbox's first process.
+    pub(crate) fn first(&self) -> io::Result<Option<Helper>> {
+        self.read("first.json")
+    }
+
+    pub(crate) fn put_first(&self, first: &Helper) -> io::Result<()> {
+        self.write("first.json", first)
+    }
+
+    /// There while a helper of the run may live.
+    pub(crate) fn helper(&self) -> io::Result<Option<Helper>> {
+        self.read("helper.json")
+    }
+
+    pub(crate) fn put_helper(&self, helper: &Helper) -> io::Result<()> {
+        self.write("helper.json", helper)
+    }
+
+    /// None where it isn't there.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        let path = self.folder.join(name);
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.take(DOCUMENT_MAX).read_to_end(&mut bytes)?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            let told = format!("{} is not what it should be: {error}", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, told)
+        })?;
+        Ok(Some(value))
+    }
+
+    /// Whole or not at all.
+    fn write<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
+        let bytes = serde_json::to_vec(value)?;
+        let half = self.folder.join(format!("{name}.half"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&half)?;
+        file.write_all(&bytes)?;
+        std::fs::rename(half, self.folder.join(name))
+    }
+}

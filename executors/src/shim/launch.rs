@@ -1,0 +1,196 @@
+//! Starts bubblewrap, and holds the command until all around it is in place.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::process::{Child, Command};
+
+use super::namespace::Namespaces;
+use super::order::Order;
+use super::sandbox::{GID, Sandbox, UID};
+
+/// The most that bubblewrap says about itself.
+const STATUS_MAX: u64 = 64 * 1024;
+
+/// The least that a pipe holds: it has no room for a second write before the first one was read.
+const PAGE: usize = 4096;
+
+/// A sandbox that is being made; its command waits.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) bwrap: Child,
+    pub(super) stdout: Receiver,
+    pub(super) stderr: Receiver,
+    info: Status,
+    /// Full until it is read: that holds bubblewrap itself, until its namespaces are open here.
+    pub(super) status: Status,
+    /// Closed or written to, it lets the command go: it is open until bubblewrap is gone.
+    gate: Sender,
+}
+
+/// What bubblewrap says about itself.
+#[derive(Debug)]
+pub(super) struct Status {
+    pipe: Receiver,
+    said: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Said {
+    child_pid: Option<i32>,
+    exit_code: Option<i32>,
+}
+
+/// Starts bubblewrap for `order`.
+pub(super) fn launch(order: &Order, staged: &[PathBuf], resolv_conf: &str) -> io::Result<Launched> {
+    let mut sandbox = Sandbox::of(order, staged, resolv_conf)?;
+    let (stdout, stdout_end) = pipe()?;
+    let (stderr, stderr_end) = pipe()?;
+    let (info, info_end) = pipe()?;
+    let (status, status_end) = brake()?;
+    let (gate_end, gate) = pipe()?;
+    rustix::pipe::fcntl_setpipe_size(&gate, PAGE)?;
+    sandbox.add_file("--info-fd", info_end)?;
+    sandbox.add_file("--json-status-fd", status_end)?;
+    sandbox.add_file("--block-fd", gate_end)?;
+    let inner = order.limits.command(&order.run.command, &order.caps);
+    let (args, files) = sandbox.finish(&inner)?;
+    let mut command = std::process::Command::new(&order.bwrap);
+    command
+        .args(args)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(stdout_end)
+        .stderr(stderr_end);
+    if order.root {
+        // Also drops every other group.
+        command.gid(GID).uid(UID);
+    }
+    // Dropped half-way, it must not let the command go.
+    let bwrap = Command::from(command)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| {
+            let told = format!("failed to run {}: {error}", order.bwrap.display());
+            io::Error::new(error.kind(), told)
+        })?;
+    drop(files);
+    Ok(Launched {
+        bwrap,
+        stdout: Receiver::from_owned_fd(stdout)?,
+        stderr: Receiver::from_owned_fd(stderr)?,
+        info: Status::new(info)?,
+        status: Status::new(status)?,
+        gate: Sender::from_owned_fd(gate)?,
+    })
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+}
+
+// === impl Launched ===
+
+impl Launched {
+    /// The sandbox's first process and its namespaces; none where bubblewrap gave up. Bubblewrap
+    /// goes on when its status is read.
+    pub(super) async fn sandbox(&mut self) -> io::Result<Option<(Pid, Namespaces)>> {
+        let Some(pid) = self.info.pid().await? else {
+            return Ok(None);
+        };
+        Ok(Some((pid, Namespaces::of(pid)?)))
+    }
+
+    /// Lets bubblewrap go on, and finish the sandbox.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        self.status.pid().await?;
+        Ok(())
+    }
+
+    /// Lets the command go, and waits until it does: the sandbox is all in place then.
+    pub(super) async fn go(&mut self) -> io::Result<()> {
+        // There is room for the second word once the first one was read.
+        for word in [b"\n", b"\n"] {
+            match self.gate.write_all(word).await {
+                // Bubblewrap read it and closed its end, or gave up, which its end tells.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+                written => written?,
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Status ===
+
+impl Status {
+    fn new(pipe: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            pipe: Receiver::from_owned_fd(pipe)?,
+            said: Vec::new(),
+        })
+    }
+
+    /// The command's exit code, once bubblewrap ended; none where the command never ran.
+    pub(super) async fn exit_code(&mut self) -> io::Result<Option<i32>> {
+        while self.more().await? {}
+        Ok(self.said().into_iter().find_map(|said| said.exit_code))
+    }
+
+    async fn pid(&mut self) -> io::Result<Option<Pid>> {
+        loop {
+            let pid = self.said().into_iter().find_map(|said| said.child_pid);
+            if let Some(pid) = pid.and_then(Pid::from_raw) {
+                return Ok(Some(pid));
+            }
+            if !self.more().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn more(&mut self) -> io::Result<bool> {
+        let read = (&mut self.pipe)
+            .take(STATUS_MAX)
+            .read_buf(&mut self.said)
+            .await?;
+        Ok(read > 0)
+    }
+
+    /// Whole documents said so far.
+    fn said(&self) -> Vec<Said> {
+        serde_json::Deserializer::from_slice(&self.said)
+            .into_iter()
+            .map_while(Result::ok)
+            .collect()
+    }
+}
+
+/// A pipe that has no room for a word of bubblewrap's status: before it has said that, bubblewrap
+/// does not let its child go on to make further namespaces. Blanks are no part of a document.
+fn brake() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, end) = pipe()?;
+    rustix::pipe::fcntl_setpipe_size(&end, PAGE)?;
+    let plain = rustix::fs::fcntl_getfl(&end)?;
+    rustix::fs::fcntl_setfl(&end, plain | OFlags::NONBLOCK)?;
+    loop {
+        match rustix::io::write(&end, &[b' '; PAGE]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    rustix::fs::fcntl_setfl(&end, plain)?;
+    Ok((reader, end))
+}

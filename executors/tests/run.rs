@@ -1,0 +1,94 @@
+//! A run from start to end: output, exit, connections.
+
+mod common;
+
+use common::*;
+use eai_executors::process::{ConnectError, Kind, Signal};
+
+#[tokio::test]
+async fn a_command_runs_says_something_and_ends() {
+    let platform = Platform::new().await;
+    let mut run = sh("a.0.1", "echo out; echo err >&2; echo $GREETING; exit 7");
+    run.env = vec![("GREETING".to_owned(), "hi there".to_owned())];
+    let running = platform.start(&run).await;
+    let exit = wait(&running).await;
+    assert_eq!((exit.code, exit.signal), (Some(7), None), "{exit:?}");
+    assert!(!exit.oom && !exit.lost && exit.failure.is_none());
+    assert!(exit.started > 0 && exit.ended >= exit.started);
+    let mut output = running.output(0);
+    let mut out = String::new();
+    let mut err = String::new();
+    while let Some(chunk) = output.next().await.unwrap() {
+        match chunk.kind {
+            Kind::Stdout => out.push_str(&String::from_utf8_lossy(&chunk.bytes)),
+            Kind::Stderr => err.push_str(&String::from_utf8_lossy(&chunk.bytes)),
+            Kind::Note => panic!("{chunk:?}"),
+        }
+    }
+    assert_eq!(out, "out\nhi there\n");
+    assert_eq!(err, "err\n");
+    running.remove().await.unwrap();
+    running.remove().await.unwrap();
+    assert!(!platform.runs().join("a.0.1").exists());
+}
+
+#[tokio::test]
+async fn two_runs_listen_on_one_port_and_each_is_reached() {
+    let platform = Platform::new().await;
+    let one = platform.start(&server("one.0.1", 8080, " from one")).await;
+    let two = platform.start(&server("two.0.1", 8080, " from two")).await;
+    says(&one, "up").await;
+    says(&two, "up").await;
+    assert_eq!(talk(&one, 8080, "hi").await, "hi from one");
+    assert_eq!(talk(&two, 8080, "hi").await, "hi from two");
+    let refused = one.connect(9).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Refused(9)), "{refused:?}");
+    let listening = one.listening().await.unwrap();
+    assert_eq!(listening.len(), 1);
+    assert_eq!(listening[0].port, 8080);
+    assert_eq!(listening[0].address.to_string(), "0.0.0.0");
+    for running in [&one, &two] {
+        running.remove().await.unwrap();
+    }
+    let gone = one.connect(8080).await.unwrap_err();
+    assert!(matches!(gone, ConnectError::Gone), "{gone:?}");
+}
+
+#[tokio::test]
+async fn signals_end_a_run() {
+    let platform = Platform::new().await;
+    let polite = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done";
+    let running = platform.start(&sh("polite.0.1", polite)).await;
+    says(&running, "up").await;
+    running.signal(Signal::Term).await.unwrap();
+    assert_eq!(wait(&running).await.code, Some(3));
+    assert!(said(&running).await.contains("bye\n"));
+    running.remove().await.unwrap();
+
+    let deaf = "trap '' TERM; echo up; sleep 1000 & wait";
+    let running = platform.start(&sh("deaf.0.1", deaf)).await;
+    says(&running, "up").await;
+    running.signal(Signal::Kill).await.unwrap();
+    let exit = wait(&running).await;
+    assert_eq!((exit.code, exit.signal), (Some(137), Some(9)), "{exit:?}");
+    running.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_there_ends_with_127_and_says_so() {
+    let platform = Platform::new().await;
+    let running = platform
+        .start(&command("a.0.1", &["no-such-program"]))
+        .await;
+    let exit = wait(&running).await;
+    assert_eq!(exit.code, Some(127), "{exit:?}");
+    let said = said(&running).await;
+    assert!(
+        said.contains("[command not found: there is no \"no-such-program\""),
+        "{said}"
+    );
+    running.remove().await.unwrap();
+    let running = platform.start(&command("b.0.1", &["/etc/passwd"])).await;
+    assert_eq!(wait(&running).await.code, Some(126));
+    running.remove().await.unwrap();
+}
