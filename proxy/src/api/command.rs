@@ -32,13 +32,41 @@ pub(crate) async fn execute(
     context: &Context,
     parts: &[Box<dyn AnyPart>],
 ) -> Result<Outcome, ApiError> {
-    if let Some(reason) = state.views.halted() {
-        // A log that is damaged takes nothing more: what is decided on it could be wrong.
-        return Err(eai_projections::Error::Halted { reason }.into());
-    }
+    admit(state)?;
     let outcome = state.log.execute(context, parts).await?;
-    state.views.until(outcome.sequence, PATIENCE).await?;
+    seen(state, &outcome).await?;
     Ok(outcome)
+}
+
+/// Executes what is planned on the state of the moment, and waits until the views have the outcome.
+pub(crate) async fn settle<F>(
+    state: &Shared,
+    context: &Context,
+    plan: impl FnMut() -> F,
+) -> Result<Outcome, ApiError>
+where
+    F: Future<Output = Result<Vec<Box<dyn AnyPart>>, ApiError>>,
+{
+    admit(state)?;
+    let outcome = state.log.settle(context, plan).await?;
+    seen(state, &outcome).await?;
+    Ok(outcome)
+}
+
+/// Waits until everyone who is asked next knows of a command.
+pub(crate) async fn seen(state: &Shared, outcome: &Outcome) -> Result<(), ApiError> {
+    state.views.until(outcome.sequence, PATIENCE).await?;
+    // The next request to a URL meets what this one changed.
+    state.live.until(outcome.sequence, PATIENCE).await;
+    Ok(())
+}
+
+/// Refuses every command where the log is damaged: what is decided on it could be wrong.
+pub(crate) fn admit(state: &Shared) -> Result<(), ApiError> {
+    match state.views.halted() {
+        None => Ok(()),
+        Some(reason) => Err(eai_projections::Error::Halted { reason }.into()),
+    }
 }
 
 /// Why a command that was executed did not make what it should have.

@@ -22,8 +22,12 @@ pub(crate) struct Data {
     name: String,
     full_name: String,
     account: String,
+    version: u64,
+    files: u64,
+    bytes: u64,
     created_on: String,
     created_by: String,
+    updated_on: String,
 }
 
 /// A data resource to be made.
@@ -40,6 +44,10 @@ fn shape(row: DataRow) -> Data {
         full_name: row.account.join(row.name.clone()).to_string(),
         name: row.name.to_string(),
         account: row.account.to_string(),
+        version: row.version,
+        files: row.files,
+        bytes: row.bytes,
+        updated_on: shown(row.updated_on),
         created_on: shown(row.created_on),
         created_by: row.created_by,
     }

@@ -7,12 +7,15 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use eai_core::aggregate::{Refusal, RefusalKind};
-use eai_core::log;
+use eai_core::data::BadManifest;
+use eai_core::log::{self, objects, output};
 use eai_core::names;
 use eai_projections as projections;
 use serde_json::json;
 
 use crate::auth::Rejected;
+use crate::content::Broken;
+use crate::content::frames::Fault;
 
 /// An answer that is an error. `message` is for people, `code` for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +76,33 @@ impl ApiError {
 
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    }
+
+    pub(crate) fn bad_spec(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-spec", message)
+    }
+
+    pub(crate) fn bad_path(error: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-path", error.to_string())
+    }
+
+    pub(crate) fn content_missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "content-missing", message)
+    }
+
+    /// The status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The code, for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The message, for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// A fault of ours: the cause goes to our log, not to the client.
@@ -150,6 +180,72 @@ impl From<log::Error> for ApiError {
             log::Error::Damaged(_) | log::Error::Unreadable { .. } => {
                 tracing::error!(error = message, "log.damaged");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "log-damaged", message)
+            }
+        }
+    }
+}
+
+impl From<BadManifest> for ApiError {
+    fn from(error: BadManifest) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-files", error.to_string())
+    }
+}
+
+impl From<objects::Error> for ApiError {
+    fn from(error: objects::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            objects::Error::Mismatch { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "content-mismatch", message)
+            }
+            objects::Error::Full { .. } => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "data-full", message)
+            }
+            objects::Error::Unavailable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "data-unavailable", message)
+            }
+            objects::Error::Damaged { .. } | objects::Error::Missing(_) => {
+                tracing::error!(error = message, "objects.damaged");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "data-damaged", message)
+            }
+            objects::Error::File { .. } => Self::internal(&message),
+        }
+    }
+}
+
+impl From<Broken> for ApiError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Store(error) => error.into(),
+            Broken::Disk(error) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk-full",
+                error.to_string(),
+            ),
+            Broken::Body(Fault::Broken) => Self::bad_request("the body broke off: send it again"),
+            Broken::Body(Fault::Stalled) => {
+                Self::bad_request("nothing came for a minute: send it again")
+            }
+            Broken::Body(Fault::Head) => Self::bad_request(
+                "the body is not a row of contents: write `SHA256 SIZE`, a line feed, the bytes, and so on",
+            ),
+        }
+    }
+}
+
+impl From<output::Error> for ApiError {
+    fn from(error: output::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            output::Error::TooLarge(_) => Self::too_large(message),
+            output::Error::Unavailable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "output-unavailable",
+                message,
+            ),
+            output::Error::Damaged { .. } => {
+                tracing::error!(error = message, "output.damaged");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "output-damaged", message)
             }
         }
     }

@@ -33,31 +33,36 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Input<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, ApiError> {
-        let body = Limited::new(request.into_body(), MAX_BODY);
-        let read = tokio::time::timeout(BODY_TIME, body.collect())
-            .await
-            .map_err(|_| ApiError::bad_request("the body did not arrive in time"))?;
-        let bytes = read
-            .map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    ApiError::too_large(format!(
-                        "the body is larger than {MAX_BODY} bytes: send less"
-                    ))
-                } else {
-                    ApiError::bad_request("the body broke off")
-                }
-            })?
-            .to_bytes();
-        // Fields have names: a list of values by position is nobody's intention.
-        if bytes.trim_ascii_start().first() == Some(&b'[') {
-            return Err(ApiError::bad_json(
-                "the body is not what is expected: send a JSON object",
-            ));
-        }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            ApiError::bad_json(format!("the body is not what is expected: {error}"))
-        })
+        json(request, MAX_BODY).await.map(Self)
     }
+}
+
+/// A JSON body of at most so many bytes, read whole.
+pub(crate) async fn json<T: DeserializeOwned>(
+    request: Request,
+    most: usize,
+) -> Result<T, ApiError> {
+    let body = Limited::new(request.into_body(), most);
+    let read = tokio::time::timeout(BODY_TIME, body.collect())
+        .await
+        .map_err(|_| ApiError::bad_request("the body did not arrive in time"))?;
+    let bytes = read
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                ApiError::too_large(format!("the body is larger than {most} bytes: send less"))
+            } else {
+                ApiError::bad_request("the body broke off")
+            }
+        })?
+        .to_bytes();
+    // Fields have names: a list of values by position is nobody's intention.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::bad_json(
+            "the body is not what is expected: send a JSON object",
+        ));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::bad_json(format!("the body is not what is expected: {error}")))
 }
 
 impl FromRequestParts<Shared> for Ref {

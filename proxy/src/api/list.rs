@@ -31,6 +31,15 @@ pub(crate) struct List<T> {
 }
 
 impl ListQuery {
+    /// What every list may be asked, out of what one of them was asked.
+    pub(crate) fn new(account: Option<String>, limit: Option<u32>, after: Option<String>) -> Self {
+        Self {
+            account,
+            limit,
+            after,
+        }
+    }
+
     /// The accounts that are meant, if the caller may see them.
     pub(crate) fn scope(&self, caller: &Caller) -> Result<Scope, ApiError> {
         let Some(text) = &self.account else {
@@ -68,7 +77,7 @@ impl ListQuery {
         rows: Vec<R>,
         page: &Page,
         sequence: impl Fn(&R) -> u64,
-        shape: impl Fn(R) -> T,
+        shape: impl FnMut(R) -> T,
     ) -> Json<List<T>> {
         let most = page.limit as usize - 1;
         let more = rows.len() > most;

@@ -1,7 +1,8 @@
 //! REST under `/v1`: requests become commands, views become answers.
 
 mod account;
-mod command;
+pub(crate) mod command;
+mod content;
 mod data;
 mod error;
 mod event;
@@ -10,13 +11,18 @@ mod extract;
 mod follow;
 mod health;
 mod hygiene;
+mod job;
+mod job_filter;
+mod job_log;
 mod list;
 mod position;
+mod push;
 mod resolve;
 mod role;
 mod server;
 mod service;
 mod token;
+mod update;
 mod urls;
 
 use std::sync::Arc;
@@ -27,6 +33,8 @@ use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use eai_core::log::Log;
+use eai_core::log::live::Live;
+use eai_core::log::output::Output;
 use eai_projections::{Store, Views};
 use tokio::sync::{Semaphore, watch};
 
@@ -36,6 +44,7 @@ pub use server::Facts;
 pub use urls::{BadUrl, Urls};
 
 use crate::auth::Tokens;
+use crate::content::Contents;
 
 /// How many clients may follow the log at a time.
 pub const MOST_FOLLOWERS: usize = 256;
@@ -47,6 +56,12 @@ pub struct Platform {
     pub log: Log,
     /// The event log on a connection of its own, so that slow readers cost commands nothing.
     pub followers: Log,
+    /// What is alive, in memory.
+    pub live: Live,
+    /// What jobs print.
+    pub output: Output,
+    /// What was pushed, by digest.
+    pub contents: Contents,
     /// A permit for each client that may follow the log.
     pub follower_slots: Arc<Semaphore>,
     /// The read side, for rebuilding it.
@@ -71,13 +86,29 @@ pub fn router(platform: Shared) -> Router {
     let with = |state: &Shared| Arc::clone(state);
     let views = Router::new()
         .route("/service", get(service::list).post(service::create))
-        .route("/service/{reference}", get(service::get))
+        .route(
+            "/service/{reference}",
+            get(service::get).patch(update::update),
+        )
         .route("/service/{reference}/start", post(service::start))
         .route("/service/{reference}/stop", post(service::stop))
         .route("/service/{reference}/deactivate", post(service::deactivate))
         .route("/service/{reference}/reactivate", post(service::reactivate))
+        .route("/job", get(job::list))
+        .route("/job/{reference}", get(job::get).delete(job::kill))
+        .route("/job/{reference}/kill", post(job::kill))
+        .route("/job/{reference}/logs", get(job_log::get))
         .route("/data", get(data::list).post(data::create))
         .route("/data/{reference}", get(data::get))
+        .route("/data/{reference}/missing", post(push::missing))
+        .route("/data/{reference}/objects", post(push::send))
+        .route(
+            "/data/{reference}/version",
+            get(content::versions).post(push::commit),
+        )
+        .route("/data/{reference}/content", get(content::list))
+        .route("/data/{reference}/file", get(content::file))
+        .route("/data/{reference}/files", post(content::read))
         .route("/role", get(role::list))
         .route("/role/{reference}", get(role::get))
         .route("/account", get(account::list))

@@ -1,8 +1,8 @@
 //! From what a user wrote (an id, a full name, a plain name) to the thing itself, if the caller may see it.
 
-use eai_core::ids::{AccountId, DataId, RoleId, ServiceId};
+use eai_core::ids::{AccountId, DataId, JobId, RoleId, ServiceId};
 use eai_core::names::{AccountName, FullName, Reference};
-use eai_projections::{AccountRow, DataRow, RoleRow, ServiceRow};
+use eai_projections::{AccountRow, DataRow, JobRow, RoleRow, ServiceRow};
 use uuid::Uuid;
 
 use super::{ApiError, Shared};
@@ -56,6 +56,7 @@ resolvers! {
     service "service" ServiceId ServiceRow,
     data "data" DataId DataRow,
     role "role" RoleId RoleRow,
+    job "job" JobId JobRow,
 }
 
 /// The account that a reference means: an id, a full name, or its own last name.

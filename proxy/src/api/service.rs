@@ -27,6 +27,7 @@ pub(crate) struct Service {
     role: String,
     runtime: String,
     status: String,
+    public: bool,
     access_url: String,
     created_on: String,
     created_by: String,
@@ -41,6 +42,8 @@ pub(crate) struct NewService {
     account: Option<String>,
     runtime: Option<String>,
     role: Option<String>,
+    #[serde(default)]
+    public: bool,
 }
 
 /// Times as clients see them: to the second.
@@ -52,7 +55,7 @@ pub(super) fn shown(time: OffsetDateTime) -> String {
         .unwrap_or_default()
 }
 
-fn shape(state: &Shared, row: ServiceRow) -> Service {
+pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
     Service {
         id: row.id.to_string(),
         full_name: row.account.join(row.name.clone()).to_string(),
@@ -61,6 +64,7 @@ fn shape(state: &Shared, row: ServiceRow) -> Service {
         role: row.role,
         runtime: row.runtime,
         status: row.status.to_string(),
+        public: row.public,
         access_url: state.urls.service(row.id),
         created_on: shown(row.created_on),
         created_by: row.created_by,
@@ -126,6 +130,7 @@ pub(crate) async fn create(
             full_name: full_name.clone(),
             runtime,
             role,
+            public: wanted.public,
         },
     )?;
     let context = command::context(&caller, id, &headers);

@@ -1,6 +1,6 @@
-//! Where things are on the web: the platform's own address, and the ones of services.
+//! Where things are on the web: the platform's own address, and the ones of services and jobs.
 
-use eai_core::ids::ServiceId;
+use eai_core::ids::{JobId, ServiceId};
 
 /// Scheme, domain and port of everything the platform serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,16 @@ impl Urls {
         } = self;
         format!("{scheme}://{id}.service.{domain}{port}")
     }
+
+    /// A job.
+    pub fn job(&self, id: JobId) -> String {
+        let Self {
+            scheme,
+            domain,
+            port,
+        } = self;
+        format!("{scheme}://{id}.job.{domain}{port}")
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +108,10 @@ mod tests {
         assert_eq!(
             external.service(id),
             format!("https://{id}.service.eai.test")
+        );
+        assert_eq!(
+            Urls::of_listener("localhost", 8080).job(JobId(id.0)),
+            format!("http://{id}.job.localhost:8080")
         );
         assert_eq!(
             Urls::external("a", "https://a:8443/").unwrap().platform(),

@@ -1,0 +1,84 @@
+//! Once an hour, what was sent a day ago and never used is swept from the object store.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use eai_core::digest::Digest;
+use eai_core::log::objects::{Error, Live, Swept};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Shared;
+
+/// How often it is looked for.
+const EVERY: Duration = Duration::from_hours(1);
+/// How long a content may wait to be used.
+const AGE: time::Duration = time::Duration::hours(24);
+/// How long the views may take to have what the log has.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What versions refer to, as far as it is known.
+struct Used<'a> {
+    platform: &'a Shared,
+    digests: HashSet<Digest>,
+    /// The sequence up to which versions were looked at.
+    sequence: u64,
+}
+
+/// Sweeps until `stop`.
+pub async fn run(platform: Shared, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let swept = tokio::select! {
+            () = stop.cancelled() => return,
+            swept = sweep(&platform) => swept,
+        };
+        match swept {
+            Ok(swept) => tracing::debug!(?swept, "objects.sweep"),
+            Err(error) => tracing::warn!(%error, "objects.sweep"),
+        }
+    }
+}
+
+async fn sweep(platform: &Shared) -> Result<Swept, Error> {
+    let before = OffsetDateTime::now_utc() - AGE;
+    let mut used = Used {
+        platform,
+        digests: HashSet::new(),
+        sequence: 0,
+    };
+    platform.contents.objects().sweep(before, &mut used).await
+}
+
+// === impl Used ===
+
+impl Live for Used<'_> {
+    /// Takes up every version that the log has by now.
+    async fn digests(&mut self) -> Result<HashSet<Digest>, Error> {
+        let platform = self.platform;
+        let views = &platform.views;
+        let failed = |error: &dyn std::fmt::Display| Error::Unavailable(error.to_string());
+        let last = platform.log.last_sequence().await?;
+        views
+            .until(last, PATIENCE)
+            .await
+            .map_err(|error| failed(&error))?;
+        let (manifests, sequence) = views
+            .manifests(self.sequence)
+            .await
+            .map_err(|error| failed(&error))?;
+        for manifest in manifests {
+            if self.digests.insert(manifest) {
+                let list = platform.contents.objects().manifest(manifest).await?;
+                self.digests
+                    .extend(list.iter().map(|(_, file)| file.sha256));
+            }
+        }
+        self.sequence = sequence;
+        Ok(self.digests.clone())
+    }
+}

@@ -1,0 +1,217 @@
+//! Bodies on their way through: the client's, which may not stall, and those that go back.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::BoxError;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::upstream::{Arrived, Streaming};
+
+/// A request's body as a client sends it, cut off where no byte comes for too long.
+#[derive(Debug)]
+pub struct RequestBody {
+    inner: Incoming,
+    stall: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Set once the answer is on its way: from then on both sides may be silent.
+    answered: Option<Arc<AtomicBool>>,
+}
+
+/// Why a request's body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// No byte came for as long.
+    #[error("no byte of the body arrived for {0:?}")]
+    Stalled(Duration),
+    /// The connection broke, or its framing did.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+/// The body that goes to an application: the client's, or none.
+#[derive(Debug, Default)]
+pub(super) struct Outbound(pub(super) Option<RequestBody>);
+
+/// The body that goes to a client.
+pub struct ResponseBody {
+    kind: Kind,
+    /// Dropped with the body.
+    _guard: Option<Box<dyn Send>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Full(Option<Bytes>),
+    Streaming(Box<Streaming>),
+    Platform(axum::body::Body),
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    /// A body that may be silent for `stall`, while somebody waits for it.
+    pub fn new(inner: Incoming, stall: Duration) -> Self {
+        Self {
+            inner,
+            stall,
+            timer: None,
+            answered: None,
+        }
+    }
+
+    /// What to set once the answer is on its way.
+    pub(super) fn answered(&mut self) -> Arc<AtomicBool> {
+        Arc::clone(self.answered.get_or_insert_default())
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = || Instant::now() + self.stall;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until())));
+        loop {
+            std::task::ready!(timer.as_mut().poll(cx));
+            let answered = self.answered.as_ref();
+            if !answered.is_some_and(|answered| answered.load(Ordering::Relaxed)) {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(Instant::now() + self.stall);
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.timer = None;
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
+            }
+            Poll::Pending => {
+                std::task::ready!(self.poll_stalled(cx));
+                Poll::Ready(Some(Err(BodyError::Stalled(self.stall))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+// === impl Outbound ===
+
+impl Body for Outbound {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+// === impl ResponseBody ===
+
+impl ResponseBody {
+    /// All of it.
+    pub(super) fn full(bytes: Bytes) -> Self {
+        Self::of(Kind::Full(Some(bytes)), None)
+    }
+
+    /// As it comes from an application. The guard is dropped once it is over.
+    pub(super) fn arrived(arrived: Arrived, guard: Box<dyn Send>) -> Self {
+        let kind = match arrived {
+            Arrived::Whole(bytes) => Kind::Full(Some(bytes)),
+            Arrived::Streaming(body) => Kind::Streaming(Box::new(body)),
+        };
+        Self::of(kind, Some(guard))
+    }
+
+    /// As the platform itself makes it.
+    pub fn platform(body: axum::body::Body) -> Self {
+        Self::of(Kind::Platform(body), None)
+    }
+
+    fn of(kind: Kind, guard: Option<Box<dyn Send>>) -> Self {
+        Self {
+            kind,
+            _guard: guard,
+        }
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ResponseBody").field(&self.kind).finish()
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.kind {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Streaming(body) => Pin::new(&mut **body).poll_frame(cx),
+            Kind::Platform(body) => {
+                let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+                Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Kind::Streaming(body) => body.is_end_stream(),
+            Kind::Platform(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Kind::Streaming(body) => body.size_hint(),
+            Kind::Platform(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The reverse proxy: HTTP from clients to the applications of services and jobs, and back.
+//!
+//! It knows hosts, headers, bodies and connections. Who answers for a host is asked of [`Backends`]; it knows no
+//! event, no view and no executor.
+
+mod backends;
+mod body;
+mod failure;
+mod headers;
+mod pool;
+mod target;
+mod timing;
+mod upgrade;
+mod upstream;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderName, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub use backends::{Backends, ColdStart, Connector, Endpoint, Identity, Ours, Routed, Unreachable};
+pub use body::{BodyError, RequestBody, ResponseBody};
+pub use failure::{Failure, X_EAI_ERROR};
+pub use headers::Client;
+pub use target::{BadRequest, Target, target};
+
+use body::Outbound;
+use pool::{Key, Pool};
+use upstream::{SendError, Streaming, Upstream};
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// How often a route is asked for, where nobody accepts a connection.
+const MOST_ROUTES: u32 = 3;
+/// How much of an unwanted body is read, so that its sender sees the answer.
+const MAX_DRAIN: usize = 64 * 1024;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// What may be chosen about the engine. Times are the most that something may take.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The platform's domain, in lower case.
+    pub domain: String,
+    /// `http` or `https`: how clients reach us.
+    pub scheme: &'static str,
+    /// Another proxy is before us, and what it forwards is believed.
+    pub behind_proxy: bool,
+    /// Opening a connection to an application.
+    pub connect: Duration,
+    /// From a request that was sent to the head of its answer.
+    pub answer: Duration,
+    /// How long an upgraded connection lives on with one side ended and the other silent.
+    pub half_open: Duration,
+    /// How long a connection to an application idles: less than those keep them, 5 s for many.
+    pub idle: Duration,
+}
+
+/// The engine.
+pub struct Ingress<B, C> {
+    backends: B,
+    connector: C,
+    settings: Settings,
+    pool: Arc<Pool>,
+}
+
+/// Everything about a request that outlives its way through the engine.
+struct Exchange {
+    key: Key,
+    routed: Routed,
+    arrived: Instant,
+    routing: Duration,
+    on_upgrade: Option<OnUpgrade>,
+    slot: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The usual settings for a domain.
+    pub fn new(domain: &str) -> Self {
+        Self {
+            domain: domain.to_ascii_lowercase(),
+            scheme: "http",
+            behind_proxy: false,
+            connect: Duration::from_secs(5),
+            answer: Duration::from_mins(10),
+            half_open: Duration::from_mins(1),
+            idle: Duration::from_secs(3),
+        }
+    }
+}
+
+// === impl Ingress ===
+
+impl<B: Backends, C: Connector> Ingress<B, C> {
+    /// An engine that asks `backends` for routes and `connector` for connections.
+    pub fn new(backends: B, connector: C, settings: Settings) -> Self {
+        let pool = Pool::new(settings.idle);
+        Self {
+            backends,
+            connector,
+            settings,
+            pool,
+        }
+    }
+
+    /// Whom a request is for.
+    pub fn target(&self, request: &Parts) -> Result<Target, BadRequest> {
+        target(&self.settings.domain, request)
+    }
+
+    /// Who is asked for routes.
+    pub fn backends(&self) -> &B {
+        &self.backends
+    }
+
+    /// Answers a request that is for a service or a job. Every failure is an answer too.
+    ///
+    /// Dropping it ends the request at the application as well.
+    pub async fn serve(
+        &self,
+        client: &Client,
+        target: &Target,
+        parts: Parts,
+        body: RequestBody,
+    ) -> Response<ResponseBody> {
+        let accept = parts.headers.get(ACCEPT).cloned();
+        let asks = parts.headers.contains_key(EXPECT);
+        match self.proxy(client, target, parts, body).await {
+            Ok(response) => response,
+            Err((failure, body)) => {
+                if let Some(body) = body.filter(|_| !asks) {
+                    drain(body).await;
+                }
+                let mut headers = HeaderMap::new();
+                if let Some(accept) = accept {
+                    headers.insert(ACCEPT, accept);
+                }
+                failure.answer(&headers)
+            }
+        }
+    }
+
+    /// Answers a request that is for nobody.
+    pub async fn refuse(
+        &self,
+        failure: Failure,
+        parts: &Parts,
+        body: RequestBody,
+    ) -> Response<ResponseBody> {
+        // Who asks first sends nothing after a refusal, and a tunnel has no body.
+        if parts.method != Method::CONNECT && !parts.headers.contains_key(EXPECT) {
+            drain(body).await;
+        }
+        failure.answer(&parts.headers)
+    }
+
+    async fn proxy(
+        &self,
+        client: &Client,
+        target: &Target,
+        mut parts: Parts,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, (Failure, Option<RequestBody>)> {
+        if *target == Target::Unknown {
+            return Err((failure::unknown(&parts), Some(body)));
+        }
+        if !headers::is_framed_once(&parts.headers) {
+            return Err((Failure::bad_framing(), Some(body)));
+        }
+        let arrived = Instant::now();
+        let (routed, key, upstream, pooled) = match self.reach(target, &parts).await {
+            Ok(reached) => reached,
+            Err(failure) => return Err((failure, Some(body))),
+        };
+        let routing = arrived.elapsed();
+
+        let mut body = (!body.is_end_stream()).then_some(body);
+        let wanted = match body {
+            None => headers::upgrade(parts.version, &parts.headers),
+            Some(_) => None,
+        };
+        let on_upgrade = wanted
+            .is_some()
+            .then(|| parts.extensions.remove::<OnUpgrade>())
+            .flatten();
+        let way = headers::Way {
+            client,
+            scheme: self.settings.scheme,
+            trusted: self.settings.behind_proxy,
+        };
+        let identity = routed.identity.as_ref();
+        headers::request(&mut parts.headers, way, routed.ours, identity, wanted);
+        if let Some(body) = &body
+            && body.size_hint().exact().is_none()
+        {
+            // Said here, since a GET would lose its body otherwise.
+            let chunked = HeaderValue::from_static("chunked");
+            parts.headers.insert(TRANSFER_ENCODING, chunked);
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        let answered = body.as_mut().map(RequestBody::answered);
+        let request = outbound(parts, Outbound(body));
+
+        let exchange = Exchange {
+            key,
+            routed,
+            arrived,
+            routing,
+            slot: on_upgrade.as_ref().and_then(|_| client.slot()),
+            on_upgrade,
+        };
+        let sent = self.send(&exchange.key, upstream, pooled, request).await;
+        let (response, upstream) = sent.map_err(|failure| (failure, None))?;
+        if let Some(answered) = answered {
+            answered.store(true, Ordering::Relaxed);
+        }
+        self.answer(exchange, response, upstream)
+            .await
+            .map_err(|failure| (failure, None))
+    }
+
+    /// A route, and a connection along it. True where the connection was used before.
+    async fn reach(
+        &self,
+        target: &Target,
+        parts: &Parts,
+    ) -> Result<(Routed, Key, Box<Upstream>, bool), Failure> {
+        let mut asked = 1;
+        loop {
+            let routed = self.backends.route(target, parts).await?;
+            let key = (routed.endpoint.clone(), routed.port);
+            if let Some(upstream) = self.pool.take(&key) {
+                return Ok((routed, key, upstream, true));
+            }
+            let error = match self.connect(&key).await {
+                Ok(upstream) => return Ok((routed, key, upstream, false)),
+                Err(error) => error,
+            };
+            let again = asked < MOST_ROUTES;
+            let (endpoint, port) = &key;
+            let unreachable = self
+                .backends
+                .unreachable(target, endpoint, *port, &error, again)
+                .await;
+            match unreachable {
+                Unreachable::RouteAgain if again => asked += 1,
+                Unreachable::RouteAgain => return Err(Failure::connect(endpoint, *port, &error)),
+                Unreachable::Fail(failure) => return Err(*failure),
+            }
+        }
+    }
+
+    async fn connect(&self, (endpoint, port): &Key) -> io::Result<Box<Upstream>> {
+        let connecting = self.connector.connect(endpoint, *port);
+        let stream = tokio::time::timeout(self.settings.connect, connecting)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        Upstream::open(stream).await.map_err(io::Error::other)
+    }
+
+    /// Sends the request, once more on a new connection where the first one turned out to be dead.
+    async fn send(
+        &self,
+        key: &Key,
+        mut upstream: Box<Upstream>,
+        pooled: bool,
+        request: Request<Outbound>,
+    ) -> Result<(Response<Incoming>, Box<Upstream>), Failure> {
+        let limit = self.settings.answer;
+        let until = || tokio::time::Instant::now() + limit;
+        let replay = (pooled && is_replayable(&request)).then(|| copy(&request));
+        let request = match upstream.send(request, until()).await {
+            Ok(response) => return Ok((response, upstream)),
+            Err(SendError::Unsent(request)) => *request,
+            Err(SendError::Reset(error)) => match replay {
+                Some(request) if !error.as_ref().is_some_and(hyper::Error::is_parse) => request,
+                _ => return Err(broken(error.as_ref())),
+            },
+            Err(SendError::Late) => return Err(Failure::timeout(limit)),
+        };
+        let (endpoint, port) = key;
+        let mut upstream = self
+            .connect(key)
+            .await
+            .map_err(|error| Failure::connect(endpoint, *port, &error))?;
+        match upstream.send(request, until()).await {
+            Ok(response) => Ok((response, upstream)),
+            Err(SendError::Unsent(_)) => Err(Failure::reset()),
+            Err(SendError::Reset(error)) => Err(broken(error.as_ref())),
+            Err(SendError::Late) => Err(Failure::timeout(limit)),
+        }
+    }
+
+    async fn answer(
+        &self,
+        exchange: Exchange,
+        response: Response<Incoming>,
+        upstream: Box<Upstream>,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let Exchange {
+            key,
+            routed,
+            arrived,
+            routing,
+            on_upgrade,
+            slot,
+        } = exchange;
+        let (mut parts, body) = response.into_parts();
+        let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        headers::response(&mut parts.headers, switching);
+        let timing = timing::header(arrived.elapsed(), routing, routed.start.as_ref());
+        parts.headers.append(SERVER_TIMING, timing);
+        parts.version = Version::HTTP_11;
+        if !switching {
+            let pool = Arc::clone(&self.pool);
+            let body = Streaming::arrived(body, upstream, pool, key);
+            let body = ResponseBody::arrived(body, routed.guard);
+            return Ok(Response::from_parts(parts, body));
+        }
+        let client = on_upgrade.ok_or_else(Failure::reset)?;
+        let (stream, early) = upstream.into_stream().await.ok_or_else(Failure::reset)?;
+        let (guard, half_open) = (routed.guard, self.settings.half_open);
+        tokio::spawn(async move {
+            upgrade::join(client, stream, early, half_open).await;
+            drop((guard, slot));
+        });
+        let nothing = ResponseBody::full(bytes::Bytes::new());
+        Ok(Response::from_parts(parts, nothing))
+    }
+}
+
+impl<B: fmt::Debug, C: fmt::Debug> fmt::Debug for Ingress<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress")
+            .field("backends", &self.backends)
+            .field("connector", &self.connector)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The request as an application gets it: with a path only, in HTTP/1.1.
+fn outbound(parts: Parts, body: Outbound) -> Request<Outbound> {
+    let root = || PathAndQuery::from_static("/");
+    let path = parts.uri.into_parts().path_and_query.unwrap_or_else(root);
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = Uri::from(path);
+    *request.headers_mut() = parts.headers;
+    request
+}
+
+/// Whether a request may be sent twice, where nobody knows if it arrived.
+fn is_replayable(request: &Request<Outbound>) -> bool {
+    request.method().is_idempotent() && request.body().is_end_stream()
+}
+
+/// The same request, which has no body.
+fn copy(request: &Request<Outbound>) -> Request<Outbound> {
+    let mut copy = Request::new(Outbound::default());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    copy
+}
+
+/// Whose fault it is that there is no answer.
+fn broken(error: Option<&hyper::Error>) -> Failure {
+    let mut source = error.map(|error| error as &(dyn StdError + 'static));
+    while let Some(error) = source {
+        match error.downcast_ref::<BodyError>() {
+            Some(BodyError::Stalled(after)) => return Failure::stalled(*after),
+            Some(BodyError::Broken(_)) => return Failure::broken_body(),
+            None => source = error.source(),
+        }
+    }
+    if let Some(error) = error {
+        tracing::debug!(%error, "ingress.reset");
+    }
+    Failure::reset()
+}
+
+/// Reads some of a body that nobody wants, so that its sender gets to the answer.
+async fn drain(body: RequestBody) {
+    if body.is_end_stream() {
+        return;
+    }
+    let read = Limited::new(body, MAX_DRAIN).collect();
+    // Whatever goes wrong here ends the connection, and the answer is decided already.
+    drop(tokio::time::timeout(DRAIN_TIME, read).await);
+}

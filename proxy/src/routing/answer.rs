@@ -1,0 +1,129 @@
+//! Why there is no route, in words for the one who asked.
+
+use std::time::Duration;
+
+use eai_core::ids::JobId;
+use eai_core::job::{Ended, Outcome, Phase};
+use eai_core::log::live::{LiveJob, LiveService};
+use eai_core::log::output::{Output, Start};
+use eai_core::names::AccountName;
+use eai_core::service::Status;
+
+use crate::api::ApiError;
+use crate::ingress::Failure;
+
+/// How many lines of output an answer carries.
+const LINES: u64 = 20;
+/// How long they may take.
+const LINES_TIME: Duration = Duration::from_secs(2);
+
+pub(super) fn no_service() -> Failure {
+    Failure::not_found("there is no such service: `eai service ls` lists what there is")
+}
+
+/// Nothing here runs jobs, so there is nothing to wait for.
+pub(super) fn no_backend(reason: &str) -> Failure {
+    Failure::new(
+        axum::http::StatusCode::SERVICE_UNAVAILABLE,
+        "no-backend",
+        format!("jobs cannot run on this platform: {reason}. Mend that, and start it again"),
+    )
+}
+
+pub(super) fn no_job() -> Failure {
+    Failure::not_found(
+        "there is no such job, or it ended long ago: `eai job ls` lists what there is",
+    )
+}
+
+pub(super) fn must_be_on(service: &LiveService) -> Result<(), Failure> {
+    let name = &service.name.name;
+    match service.status {
+        Status::On => Ok(()),
+        Status::Off => Err(Failure::off(format!(
+            "service `{name}` is off: `eai service start {name}` turns it on"
+        ))),
+        Status::Deactivated => Err(Failure::off(format!(
+            "service `{name}` is deactivated: `eai service reactivate {name}` brings it back"
+        ))),
+    }
+}
+
+/// Whether a run ended through no fault of its own.
+pub(super) fn is_no_fault(ended: &Ended) -> bool {
+    matches!(ended.state, Outcome::Cancelled | Outcome::Interrupted)
+}
+
+/// Why, for those who may know it.
+pub(super) fn start_failed(ended: &Ended, known: bool) -> Failure {
+    if !known {
+        return Failure::start_failed("the service's job could not be started");
+    }
+    let why = match ended.message.as_str() {
+        "" => &ended.reason,
+        message => message,
+    };
+    Failure::start_failed(format!("the service's job could not be started: {why}"))
+}
+
+pub(super) fn too_long(job: Option<&LiveJob>, waited: Duration) -> Failure {
+    let state = match job {
+        None => "its job was not begun",
+        Some(job) => match (&job.unready, job.phase) {
+            (Some(reason), _) => reason,
+            (None, Phase::Queuing) => "its job waits for room on this machine",
+            (None, Phase::Queued) => "its image and data are being prepared",
+            (None, _) => "its job does not answer yet",
+        },
+    };
+    let seconds = waited.as_secs();
+    Failure::starting(format!(
+        "the service was not ready within {seconds} s: {state}"
+    ))
+}
+
+pub(super) fn job_over(job: &LiveJob) -> Failure {
+    let (id, phase) = (job.id, job.phase);
+    Failure::new(
+        axum::http::StatusCode::SERVICE_UNAVAILABLE,
+        "job-ended",
+        format!("job {id} takes no requests, it is {phase}: `eai job get {id}` tells more"),
+    )
+}
+
+/// A command that could not be given.
+pub(super) fn not_activated(error: &ApiError) -> Failure {
+    // Stopped between the look at its status and the command.
+    if matches!(error.code(), "service-off" | "service-deactivated") {
+        return Failure::off(error.message());
+    }
+    let failure = Failure::new(error.status(), error.code(), error.message());
+    match error.status().as_u16() {
+        503 => failure.retry_after(Duration::from_secs(1)),
+        _ => failure,
+    }
+}
+
+/// The last lines of a run's output, if they come in time.
+pub(super) async fn last_lines(
+    output: &Output,
+    account: &AccountName,
+    job: JobId,
+    run: u32,
+) -> Vec<String> {
+    let read = async {
+        let mut reader = output
+            .read(account, job, run, Start::Lines(LINES))
+            .await
+            .ok()?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = reader.next().await.ok()? {
+            bytes.extend_from_slice(&chunk.bytes);
+        }
+        Some(bytes)
+    };
+    let bytes = tokio::time::timeout(LINES_TIME, read).await.ok().flatten();
+    let text = bytes.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(str::to_owned).collect()
+}

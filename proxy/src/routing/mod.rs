@@ -1,0 +1,273 @@
+//! Who answers a request: access, the routes in memory, and a job brought to life where there is none.
+//!
+//! It gives the reverse proxy its routes. It moves no byte and knows no header but the caller's credential.
+
+mod access;
+mod activate;
+mod answer;
+mod wait;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use eai_core::ids::{JobId, ServiceId};
+use eai_core::job;
+use eai_core::log::live::{Live, LiveJob, LiveService};
+use eai_core::service::Status;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::api::Shared;
+use crate::ingress::{Backends, ColdStart, Endpoint, Failure, Routed, Target, Unreachable};
+use access::{Access, Admitted};
+use activate::Activator;
+
+/// How many requests may wait for jobs at a time.
+const MOST_WAITING: usize = 10_000;
+/// How long after a refused connection news of the job are waited for.
+const NEWS: Duration = Duration::from_secs(2);
+
+/// What may be chosen about waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a request waits for a job to be ready.
+    pub wait: Duration,
+}
+
+/// Routes for the reverse proxy.
+#[derive(Debug)]
+pub struct Routing {
+    platform: Shared,
+    live: Live,
+    access: Access,
+    activator: Activator,
+    waiting: Arc<Semaphore>,
+    settings: Settings,
+}
+
+// === impl Routing ===
+
+impl Routing {
+    /// Routes over what is alive on a platform.
+    pub fn new(platform: Shared, settings: Settings) -> Self {
+        Self {
+            live: platform.live.clone(),
+            access: Access::default(),
+            activator: Activator::new(Arc::clone(&platform)),
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+            platform,
+            settings,
+        }
+    }
+
+    async fn to_service(
+        &self,
+        id: ServiceId,
+        port: Option<u16>,
+        request: &Parts,
+    ) -> Result<Routed, Failure> {
+        let service = self.live.service(id).ok_or_else(answer::no_service)?;
+        let account = &service.name.account;
+        let admitted = self
+            .access
+            .admit(&self.platform, request, account, service.public)?;
+        answer::must_be_on(&service)?;
+        if let Some(job) = &service.route {
+            return routed(job, port, admitted, None);
+        }
+        let arrived = Instant::now();
+        let job = self.until_ready(&service, &admitted).await?;
+        let start = cold_start(&job, arrived.elapsed());
+        routed(&job, port, admitted, Some(start))
+    }
+
+    async fn to_job(
+        &self,
+        id: JobId,
+        port: Option<u16>,
+        request: &Parts,
+    ) -> Result<Routed, Failure> {
+        let job = self.live.job(id).ok_or_else(answer::no_job)?;
+        let admitted = self
+            .access
+            .admit(&self.platform, request, &job.account, false)?;
+        let job = self.until_job_ready(job).await?;
+        routed(&job, port, admitted, None)
+    }
+
+    /// Waits for the service's job, bringing one to life; the request is held meanwhile.
+    async fn until_ready(
+        &self,
+        service: &LiveService,
+        admitted: &Admitted,
+    ) -> Result<Arc<LiveJob>, Failure> {
+        let facts = &self.platform.facts;
+        if facts.backend == "none" {
+            return Err(answer::no_backend(&facts.backend_reason));
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            return Err(Failure::overloaded(
+                "too many requests wait for jobs to start: try again",
+            ));
+        };
+        let deadline = Instant::now() + self.settings.wait;
+        loop {
+            eai_core::fail_point::reach("proxy.asked");
+            let run = self.activator.activate(service, deadline).await?;
+            eai_core::fail_point::reach("proxy.activated");
+            match wait::until_ready(&self.live, service, &run, deadline).await {
+                wait::Waited::Ready(job) => return Ok(job),
+                wait::Waited::Off => {
+                    let now = self.live.service(service.id);
+                    answer::must_be_on(now.as_deref().unwrap_or(service))?;
+                }
+                // It was taken away, not at fault: the next activation runs it again.
+                wait::Waited::Ended(ended) if answer::is_no_fault(&ended) => {}
+                wait::Waited::Ended(ended) => {
+                    let lines = self.last_lines(service, run.job, run.run, admitted).await;
+                    let known = admitted.identity.is_some();
+                    return Err(answer::start_failed(&ended, known).lines(lines));
+                }
+                wait::Waited::TooLong(job) => {
+                    let lines = self.last_lines(service, run.job, run.run, admitted).await;
+                    let waited = self.settings.wait;
+                    return Err(answer::too_long(job.as_deref(), waited).lines(lines));
+                }
+            }
+        }
+    }
+
+    async fn until_job_ready(&self, job: Arc<LiveJob>) -> Result<Arc<LiveJob>, Failure> {
+        if self.live.is_routable(&job) {
+            return Ok(job);
+        }
+        if !job.phase.is_alive() {
+            return Err(answer::job_over(&job));
+        }
+        let deadline = Instant::now() + self.settings.wait;
+        match wait::until_job_ready(&self.live, &job, deadline).await {
+            wait::Waited::Ready(job) => Ok(job),
+            wait::Waited::Ended(_) | wait::Waited::Off => {
+                Err(answer::job_over(&self.live.job(job.id).unwrap_or(job)))
+            }
+            wait::Waited::TooLong(job) => Err(answer::too_long(job.as_deref(), self.settings.wait)),
+        }
+    }
+
+    /// The job's last output, for those who may see it.
+    async fn last_lines(
+        &self,
+        service: &LiveService,
+        job: JobId,
+        run: u32,
+        admitted: &Admitted,
+    ) -> Vec<String> {
+        if admitted.identity.is_none() {
+            return Vec::new();
+        }
+        let account = &service.name.account;
+        answer::last_lines(&self.platform.output, account, job, run).await
+    }
+}
+
+impl Backends for Routing {
+    async fn route(&self, target: &Target, request: &Parts) -> Result<Routed, Failure> {
+        match target {
+            Target::Service { id, port } => self.to_service(*id, *port, request).await,
+            Target::ServiceName { name, port } => {
+                let id = self
+                    .live
+                    .service_named(name)
+                    .ok_or_else(answer::no_service)?;
+                self.to_service(id, *port, request).await
+            }
+            Target::Job { id, port } => self.to_job(JobId(*id), *port, request).await,
+            Target::Platform | Target::Unknown => Err(answer::no_service()),
+        }
+    }
+
+    /// Nobody took the connection: the job may just have ended, and the log is about to say so.
+    async fn unreachable(
+        &self,
+        target: &Target,
+        endpoint: &Endpoint,
+        port: u16,
+        error: &io::Error,
+        again: bool,
+    ) -> Unreachable {
+        let at_endpoint = |job: &Arc<LiveJob>| {
+            let own = job.port == port && to(job).as_ref() == Some(endpoint);
+            own && self.live.is_routable(job)
+        };
+        let job = match target {
+            Target::Job { id, .. } => self.live.job(JobId(*id)),
+            Target::Service { id, .. } => self.live.service(*id).and_then(|now| now.route.clone()),
+            Target::ServiceName { name, .. } => self
+                .live
+                .service_named(name)
+                .and_then(|id| self.live.service(id)?.route.clone()),
+            Target::Platform | Target::Unknown => None,
+        };
+        if again {
+            let Some(job) = job.filter(at_endpoint) else {
+                return Unreachable::RouteAgain;
+            };
+            if wait::until_news(&self.live, &job, Instant::now() + NEWS).await {
+                return Unreachable::RouteAgain;
+            }
+        }
+        Unreachable::Fail(Box::new(Failure::connect(endpoint, port, error)))
+    }
+}
+
+fn routed(
+    job: &LiveJob,
+    port: Option<u16>,
+    admitted: Admitted,
+    start: Option<ColdStart>,
+) -> Result<Routed, Failure> {
+    let endpoint = to(job).ok_or_else(|| answer::job_over(job))?;
+    Ok(Routed {
+        endpoint,
+        port: port.unwrap_or(job.port),
+        identity: admitted.identity,
+        ours: admitted.ours,
+        start,
+        guard: Box::new(()),
+    })
+}
+
+fn to(job: &LiveJob) -> Option<Endpoint> {
+    job.endpoint.as_ref().map(|endpoint| match endpoint {
+        job::Endpoint::Tcp(address) => Endpoint::Tcp(address.ip()),
+        job::Endpoint::Unix(path) => Endpoint::Shim(Arc::clone(path)),
+    })
+}
+
+/// The phases of a start as one request waited for it: what the others do not account for is the queue's.
+fn cold_start(job: &LiveJob, waited: Duration) -> ColdStart {
+    let phases = job.phases.unwrap_or_default();
+    let [image, data, create, start, ready] = [
+        phases.image,
+        phases.data,
+        phases.create,
+        phases.start,
+        phases.ready,
+    ]
+    .map(Duration::from_micros);
+    ColdStart {
+        queue: waited.saturating_sub(image + data + create + start + ready),
+        image,
+        data,
+        create,
+        start,
+        ready,
+    }
+}
+
+/// Whether a service may take traffic at all.
+fn is_on(service: &LiveService) -> bool {
+    service.status == Status::On
+}

@@ -1,0 +1,12 @@
+//! The reverse proxy over real sockets, before applications that do what they like.
+
+mod failures;
+mod identity;
+mod large;
+mod plain;
+mod pooled;
+mod smuggling;
+mod stalls;
+mod streams;
+mod support;
+mod upgrade;
