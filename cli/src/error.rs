@@ -47,6 +47,8 @@ pub(crate) enum Error {
     },
     #[error("user `{0}` not found: only your own user can be read")]
     OtherUser(String),
+    #[error("there is no job yet")]
+    NoJob,
     #[error("no credentials: profile `{0}` has no refresh token")]
     NoCredentials(String),
     #[error("the answer of {url} is not the platform's: {reason}")]
@@ -57,6 +59,11 @@ pub(crate) enum Error {
     Profile(#[from] crate::profile::Error),
     #[error("{0}")]
     Server(#[from] crate::server::Error),
+    #[error("{0}")]
+    Files(#[from] crate::files::Error),
+    /// A file that could not be read while it was sent.
+    #[error("{0}")]
+    Pushed(String),
     #[error("failed to start the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("failed to render as YAML: {0}")]
@@ -91,11 +98,14 @@ impl Error {
             Self::BrokenPipe => ExitStatus::Success,
             Self::Refused(_)
             | Self::OtherUser(_)
+            | Self::NoJob
             | Self::NoCredentials(_)
             | Self::Answer { .. }
             | Self::HttpClient(_)
             | Self::Profile(_)
             | Self::Server(_)
+            | Self::Files(_)
+            | Self::Pushed(_)
             | Self::Runtime(_)
             | Self::Yaml(_)
             | Self::Output(_) => ExitStatus::Failure,
@@ -121,6 +131,7 @@ impl Error {
                 "start it with `eai server`, or name another with `--url` or `{}`",
                 env::EAI_URL
             )),
+            Self::NoJob => Some("the first request to a service makes one".to_owned()),
             Self::NoCredentials(_) => Some(credentials_hint()),
             Self::NoProfile { known, .. } if known.is_empty() => Some(credentials_hint()),
             Self::NoProfile { known, .. } => Some(format!("the profiles are {}", known.join(", "))),
@@ -134,6 +145,8 @@ impl Error {
             | Self::HttpClient(_)
             | Self::Profile(_)
             | Self::Server(_)
+            | Self::Files(_)
+            | Self::Pushed(_)
             | Self::Runtime(_)
             | Self::Yaml(_)
             | Self::Output(_)

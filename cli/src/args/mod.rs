@@ -2,19 +2,25 @@
 //!
 //! Owns what may be typed. What it does is in `commands`.
 
+mod data;
+mod job;
 mod nouns;
 mod output;
 mod serve;
+mod service;
 
 use clap::Parser;
 use uuid::Uuid;
 
+pub(crate) use data::{ContentArgs, ContentVerb, DataVerb, PullArgs, PushArgs};
+pub(crate) use job::{JobRefs, JobVerb, ListJobs, LogArgs, Until, WaitArgs};
 pub(crate) use nouns::{
-    AccountVerb, DataVerb, EventsVerb, ListArgs, LoginVerb, NewService, Noun, OrganizationVerb,
-    RefsArgs, RoleVerb, ServerCommand, ServerVerb, ServiceVerb, TailArgs, UserVerb,
+    AccountVerb, EventsVerb, ListArgs, LoginVerb, Noun, OrganizationVerb, RefsArgs, RoleVerb,
+    ServerCommand, ServerVerb, TailArgs, UserVerb,
 };
 pub(crate) use output::{FormatArg, OutputArgs};
 pub(crate) use serve::{LogFormat, ServeArgs};
+pub(crate) use service::{NewService, ServiceVerb, UpdateService};
 
 use crate::env;
 
@@ -64,6 +70,8 @@ pub(crate) struct GlobalArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
     use clap::CommandFactory as _;
 
@@ -119,5 +127,31 @@ mod tests {
         for reference in ["", ".", ".."] {
             assert!(Cli::try_parse_from(["eai", "service", "get", reference]).is_err());
         }
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_is_named() {
+        for wrong in [
+            "service update a --cpu nan",
+            "service update a --mem inf",
+            "service update a --gpu-mem=-inf",
+            "service update a --gpu -1",
+            "service update a --port -1",
+            "service update a --max-run-time -1",
+            "job ls -n -1",
+            "job log --last --tail -1",
+            "job log --last --run -1",
+            "events tail -n -1",
+        ] {
+            let words = ["eai"].into_iter().chain(wrong.split(' '));
+            let refused = Cli::try_parse_from(words).unwrap_err();
+            assert_eq!(
+                refused.kind(),
+                ErrorKind::ValueValidation,
+                "{wrong}: {refused}"
+            );
+        }
+        // How little or much there may be is the platform's to say.
+        assert!(Cli::try_parse_from(["eai", "service", "update", "a", "--cpu", "-1"]).is_ok());
     }
 }

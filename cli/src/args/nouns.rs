@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{OutputArgs, ServeArgs};
+use super::{DataVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb};
 
 /// What the command is about.
 #[derive(Debug, Subcommand)]
@@ -15,17 +15,34 @@ pub(crate) enum Noun {
         after_help = "Examples:
   eai service new hello
   eai service new hello --runtime hello_v2 --account snow.testacc
+  eai service new hello --upload ./app
+  eai service update hello -i python:3.10 -- python3 -u /service/server.py
   eai service ls --fields id,fullName,status
   eai service get hello --field accessUrl
   eai service stop hello"
     )]
     Service(ServiceVerb),
+    /// Jobs: what runs for services
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai job ls --service hello
+  eai job ls --state all -n 5 --field id
+  eai job log -f 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10
+  eai job info --last
+  eai job kill --last"
+    )]
+    Job(JobVerb),
     /// Data: versioned sets of files
     #[command(
         subcommand,
         after_help = "Examples:
   eai data new weights
-  eai data ls snow --format json"
+  eai data ls snow --format json
+  eai data push weights ./model.bin
+  eai data push weights ./models:v2 --verbose
+  eai data pull weights@3 ./here
+  eai data content ls weights"
     )]
     Data(DataVerb),
     /// Accounts: what owns services and data
@@ -85,58 +102,6 @@ pub(crate) enum Noun {
   eai server info --field natsUrl
   eai server rebuild")]
     Server(ServerCommand),
-}
-
-/// Verbs of a service.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServiceVerb {
-    /// Make a service
-    New(NewService),
-    /// List services
-    Ls(ListArgs),
-    /// Show services
-    Get(RefsArgs),
-    /// Switch services on
-    Start(RefsArgs),
-    /// Switch services off
-    Stop(RefsArgs),
-    /// Put services away, until they are reactivated
-    Deactivate(RefsArgs),
-    /// Bring deactivated services back
-    Reactivate(RefsArgs),
-}
-
-/// A new service.
-#[derive(Debug, clap::Args)]
-pub(crate) struct NewService {
-    /// Its name: lower case letters, digits and `_`
-    #[arg(value_parser = reference)]
-    pub(crate) name: String,
-    /// The data that it runs, `NAME_runtime` if unset
-    #[arg(long, value_name = "DATA", value_parser = reference)]
-    pub(crate) runtime: Option<String>,
-    /// The role that it acts as, `NAME_role` if unset
-    #[arg(long, value_name = "ROLE", value_parser = reference)]
-    pub(crate) role: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-}
-
-/// Verbs of data.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DataVerb {
-    /// Make an empty data
-    New {
-        /// Its name: lower case letters, digits and `_`
-        #[arg(value_parser = reference)]
-        name: String,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-    /// List data
-    Ls(ListArgs),
-    /// Show data
-    Get(RefsArgs),
 }
 
 /// Verbs of an account.
@@ -204,7 +169,12 @@ pub(crate) struct TailArgs {
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Only the last N events; 10 if neither this nor `--since` is given
-    #[arg(short = 'n', long = "lines", value_name = "N")]
+    #[arg(
+        short = 'n',
+        long = "lines",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     pub(crate) lines: Option<u64>,
     /// Only this type: `service`, `service.created` or `eai.service.created.v1`
     #[arg(long = "type", value_name = "TYPE")]
@@ -275,7 +245,7 @@ pub(crate) struct OneArgs {
 }
 
 /// A name in a URL's path: one that is empty or only dots would name another resource.
-fn reference(text: &str) -> Result<String, String> {
+pub(super) fn reference(text: &str) -> Result<String, String> {
     if text.is_empty() || text == "." || text == ".." {
         return Err("it must be an id or a name".to_owned());
     }

@@ -41,6 +41,18 @@ pub(crate) struct ServeArgs {
     /// The largest size of the event log, such as 10GiB
     #[arg(long, value_name = "SIZE", env = env::EAI_LOG_MAX_BYTES)]
     pub(crate) log_max_bytes: Option<ByteSize>,
+    /// The largest size of everything that was pushed, such as 100GiB
+    #[arg(long, value_name = "SIZE", env = env::EAI_DATA_MAX_BYTES)]
+    pub(crate) data_max_bytes: Option<ByteSize>,
+    /// How long a job may take until it answers on its port, such as 10m
+    #[arg(long, value_name = "TIME", env = env::EAI_START_TIMEOUT, default_value = "10m")]
+    pub(crate) start_timeout: humantime::Duration,
+    /// How long a request waits for a job to be ready, such as 5m
+    #[arg(long, value_name = "TIME", env = env::EAI_REQUEST_WAIT, default_value = "5m")]
+    pub(crate) request_wait: humantime::Duration,
+    /// Leave jobs running when the platform is ended with Ctrl-C, as SIGTERM does
+    #[arg(long, env = env::EAI_KEEP_JOBS, value_parser = BoolishValueParser::new())]
+    pub(crate) keep_jobs: bool,
     /// Accept a disk that may lose acknowledged events when the power fails
     #[arg(long, env = env::EAI_UNSAFE_FSYNC, value_parser = BoolishValueParser::new())]
     pub(crate) unsafe_fsync: bool,

@@ -16,6 +16,7 @@ pub(crate) struct Call<'a> {
     query: Vec<(String, String)>,
     pub(super) body: Option<Value>,
     pub(super) nth: Option<u32>,
+    pub(super) accept: Option<&'static str>,
     pub(super) patience: Duration,
 }
 
@@ -36,7 +37,7 @@ impl<'a> Call<'a> {
     }
 
     /// A call that changes nothing in the log, and so needs no command id.
-    pub(super) fn post(path: &[&'a str]) -> Self {
+    pub(crate) fn post(path: &[&'a str]) -> Self {
         Self::new(Method::POST, path)
     }
 
@@ -47,7 +48,16 @@ impl<'a> Call<'a> {
             query: Vec::new(),
             body: None,
             nth: None,
+            accept: None,
             patience: PATIENCE,
+        }
+    }
+
+    /// A command that changes something in part; `nth` of this invocation.
+    pub(crate) fn patch(path: &[&'a str], nth: u32) -> Self {
+        Self {
+            nth: Some(nth),
+            ..Self::new(Method::PATCH, path)
         }
     }
 
@@ -60,6 +70,12 @@ impl<'a> Call<'a> {
     /// With a body.
     pub(crate) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// With the media type that the answer should have.
+    pub(crate) fn accept(mut self, media_type: &'static str) -> Self {
+        self.accept = Some(media_type);
         self
     }
 

@@ -3,9 +3,12 @@
 //! Owns tokens, command ids, positions, retries and the reading of errors. It knows paths only
 //! as its callers give them, and prints nothing but why the user waits.
 
+mod bulk;
 mod call;
 mod follow;
 mod http;
+mod lines;
+mod logs;
 mod refusal;
 mod retry;
 mod send;
@@ -19,8 +22,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub(crate) use bulk::Bulk;
 pub(crate) use call::Call;
 pub(crate) use follow::Follow;
+pub(crate) use logs::{Logs, Stream, Wanted, Written};
 pub(crate) use refusal::Refusal;
 
 use crate::error::Error;
@@ -101,6 +106,15 @@ impl Client {
             .ok()
             .filter(|row| row.value().is_object())
             .ok_or_else(|| self.no_answer("no JSON object"))
+    }
+
+    /// An answer that is no row.
+    pub(crate) async fn answer<T: serde::de::DeserializeOwned>(
+        &mut self,
+        call: Call<'_>,
+    ) -> Result<T, Error> {
+        let answer = self.send(&call).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| self.no_answer(&error.to_string()))
     }
 
     /// All rows of a list, page by page, at most `limit`.

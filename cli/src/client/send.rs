@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use uuid::Uuid;
 
@@ -181,6 +181,9 @@ impl Client {
         if let Some(key) = call.key(self.command_id) {
             request = request.header(IDEMPOTENCY_KEY, key.to_string());
         }
+        if let Some(media_type) = call.accept {
+            request = request.header(ACCEPT, media_type);
+        }
         if let Some(position) = &self.position {
             request = request.header(POSITION, position);
         }
@@ -207,6 +210,17 @@ impl Client {
                 reason: format!("no answer in {}", humantime::format_duration(call.patience)),
                 maybe_received: true,
             },
+        }
+    }
+
+    /// Asks only for answers that have an event which was seen.
+    pub(crate) fn seen(&mut self, sequence: u64) {
+        let Some((platform, known)) = self.position.as_deref().and_then(|at| at.split_once(':'))
+        else {
+            return;
+        };
+        if known.parse().is_ok_and(|known: u64| known < sequence) {
+            self.position = Some(format!("{platform}:{sequence}"));
         }
     }
 
@@ -243,7 +257,7 @@ impl Client {
 }
 
 /// Whether the same call may be answered differently in a moment.
-fn is_passing(status: StatusCode) -> bool {
+pub(super) fn is_passing(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
@@ -256,7 +270,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A random number from 0 to 1; ids are the only random source here, and good enough for this.
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 

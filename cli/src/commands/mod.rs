@@ -6,6 +6,7 @@
 mod account;
 mod data;
 mod events;
+mod job;
 mod login;
 mod organization;
 mod resource;
@@ -80,6 +81,7 @@ async fn dispatch(cli: Cli, printer: &mut Printer) -> Result<ExitStatus, Error> 
 async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<ExitStatus, Error> {
     match noun {
         Noun::Service(verb) => service::run(verb, client, printer).await,
+        Noun::Job(verb) => job::run(verb, client, printer).await,
         Noun::Data(verb) => data::run(verb, client, printer).await,
         Noun::Account(verb) => account::run(verb, client, printer).await,
         Noun::User(verb) => user::run(verb, client, printer).await,

@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use super::data::push_all;
 use super::resource::{Kind, qualified};
-use crate::args::{NewService, ServiceVerb};
-use crate::client::Client;
+use crate::args::{NewService, ServiceVerb, UpdateService};
+use crate::client::{Call, Client};
 use crate::error::{Error, ExitStatus};
+use crate::files::scan;
 use crate::output::Printer;
 
 const SERVICE: Kind = Kind {
@@ -30,6 +32,7 @@ pub(super) async fn run(
         ServiceVerb::New(args) => new(args, client, printer).await,
         ServiceVerb::Ls(args) => SERVICE.list(args, client, printer).await,
         ServiceVerb::Get(args) => SERVICE.get(args, client, printer).await,
+        ServiceVerb::Update(args) => update(*args, client, printer).await,
         ServiceVerb::Start(args) => SERVICE.act("start", args, client, printer).await,
         ServiceVerb::Stop(args) => SERVICE.act("stop", args, client, printer).await,
         ServiceVerb::Deactivate(args) => SERVICE.act("deactivate", args, client, printer).await,
@@ -57,7 +60,65 @@ async fn new(
             body.insert(field.to_owned(), value.into());
         }
     }
-    SERVICE
-        .create(Value::Object(body), args.output, client, printer)
-        .await
+    if args.public {
+        body.insert("public".to_owned(), true.into());
+    }
+    let Some(upload) = args.upload else {
+        return SERVICE
+            .create(Value::Object(body), args.output, client, printer)
+            .await;
+    };
+    // What cannot be pushed is told before anything is made.
+    scan(&upload, None)?;
+    let row = client
+        .row(Call::command(&[SERVICE.path], 0).body(Value::Object(body)))
+        .await?;
+    let runtime = row.text("runtime").unwrap_or_default().to_owned();
+    push_all(&runtime, &[(upload, None)], 1, false, client, printer).await?;
+    SERVICE.print(&[row], args.output, printer)
+}
+
+async fn update(
+    args: UpdateService,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<ExitStatus, Error> {
+    let reference = qualified(&args.reference, client.account());
+    let preemptable = match (args.preemptable, args.non_preemptable) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    };
+    let mut body = Map::new();
+    let mut set = |field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(field.to_owned(), value);
+        }
+    };
+    set("image", args.image.map(Value::from));
+    set("cpu", args.cpu.map(Value::from));
+    set("mem", args.mem.map(Value::from));
+    set("gpu", args.gpu.map(Value::from));
+    set("gpuMem", args.gpu_mem.map(Value::from));
+    set("preemptable", preemptable.map(Value::from));
+    set("workdir", args.workdir.map(Value::from));
+    set("port", args.port.map(Value::from));
+    set("readinessPath", args.readiness_path.map(Value::from));
+    set("maxRunTime", args.max_run_time.map(Value::from));
+    for (field, list) in [
+        ("environmentVars", args.env),
+        ("data", args.data),
+        ("command", args.command),
+    ] {
+        set(field, (!list.is_empty()).then(|| list.into()));
+    }
+    if body.is_empty() {
+        return Err(Error::Usage(
+            "there is nothing to update: name what changes, as `eai service update --help` shows"
+                .to_owned(),
+        ));
+    }
+    let call = Call::patch(&[SERVICE.path, &reference], 0).body(Value::Object(body));
+    let row = client.row(call).await?;
+    SERVICE.print(&[row], args.output, printer)
 }

@@ -26,14 +26,25 @@ pub(super) fn lookup(value: &Value, path: &str) -> Option<Value> {
     }
 }
 
-/// A value as bare text: strings as they are, lists joined by commas, nothing for null.
+/// A value as bare text: strings as they are, nothing for null; lists joined by commas where that tells their
+/// elements apart, else as JSON.
 pub(super) fn bare(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() || items.iter().any(is_no_word) => {
+            value.to_string()
+        }
         Value::Array(items) => items.iter().map(bare).collect::<Vec<_>>().join(","),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
+}
+
+fn is_no_word(value: &Value) -> bool {
+    let breaks = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '"');
+    value
+        .as_str()
+        .is_some_and(|text| text.is_empty() || text.contains(breaks))
 }
 
 /// A value as the text of a cell: one line, and nothing that a terminal would obey.
@@ -95,6 +106,8 @@ mod tests {
         assert_eq!(bare(&json!("a b")), "a b");
         assert_eq!(bare(&json!(["a", 2, null])), "a,2,");
         assert_eq!(bare(&json!({"a": [1]})), "{\"a\":[1]}");
+        assert_eq!(bare(&json!([])), "[]");
+        assert_eq!(bare(&json!(["sh", "-c", "a b"])), r#"["sh","-c","a b"]"#);
         assert_eq!(bare(&json!(true)), "true");
     }
 

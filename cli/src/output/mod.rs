@@ -2,6 +2,7 @@
 //!
 //! Owns every byte on standard output and error. It knows nothing of nouns or of HTTP.
 
+mod bar;
 mod field;
 mod ordered;
 mod printer;
@@ -9,6 +10,7 @@ mod row;
 mod table;
 mod writer;
 
+pub(crate) use bar::Bar;
 pub(crate) use printer::{Printer, Progress};
 pub(crate) use row::Row;
 pub(crate) use writer::RowWriter;

@@ -37,6 +37,18 @@ impl Printer {
         writeln!(self.out, "{text}").map_err(output_error)
     }
 
+    /// Bytes that a job wrote to its standard output, as they are.
+    pub(crate) fn written(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(bytes).map_err(output_error)
+    }
+
+    /// Bytes that a job wrote to its standard error, or that the platform says of it, as they are.
+    pub(crate) fn written_aside(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        // What was written before comes before it, if both go to one place.
+        self.flush()?;
+        io::stderr().write_all(bytes).map_err(output_error)
+    }
+
     /// Makes sure that all data is out.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         self.out.flush().map_err(output_error)
@@ -96,6 +108,11 @@ impl Printer {
 // === impl Progress ===
 
 impl Progress {
+    /// Whether someone watches.
+    pub(super) fn is_watched(self) -> bool {
+        self.watched
+    }
+
     /// Says something, if someone watches.
     pub(crate) fn note(self, text: &dyn Display) {
         if self.watched {

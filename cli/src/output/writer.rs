@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_table_has_a_header_of_field_paths() {
         let text = print(Format::Table, Selection::Default, true).unwrap();
-        assert_eq!(text, "id  name  tags\n1   a     x,y\n22  -\n");
+        assert_eq!(text, "id  name  tags\n1   a     x,y\n22  -     []\n");
     }
 
     #[test]

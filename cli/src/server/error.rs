@@ -53,6 +53,8 @@ pub(crate) enum Error {
     },
     #[error(transparent)]
     Views(eai_projections::Error),
+    #[error(transparent)]
+    Executor(#[from] eai_executors::executor::Error),
     #[error("failed to sign a token: {0}")]
     Token(#[from] eai_core::jws::Error),
     #[error("failed to listen to signals: {0}")]

@@ -4,6 +4,7 @@
 //! role does lives in its crate.
 
 mod bootstrap;
+mod connector;
 mod data_dir;
 mod error;
 mod logging;
@@ -13,11 +14,16 @@ mod roles;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod signals;
+mod work;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use eai_proxy::api::{Readiness, Urls};
+use eai_executors::executor::Stop;
+use eai_proxy::api::{Readiness, Shared, Urls};
+use eai_proxy::ingress::{self, Ingress};
+use eai_proxy::listener::{Limits, Sites, serve};
+use eai_proxy::routing::{self, Routing};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +33,10 @@ pub(crate) use error::Error;
 use crate::args::ServeArgs;
 use crate::error::ExitStatus;
 use crate::output::Printer;
+use connector::JobConnector;
 use data_dir::DataDir;
 use roles::Roles;
+use signals::Reason;
 
 /// Runs the platform until it is told to end. Prints `ready URL` once it serves.
 pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitStatus, Error> {
@@ -54,12 +62,13 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     let (readiness, ready) = watch::channel(Readiness::Starting);
     let started = tokio::select! {
         started = Roles::start(&args, &data, urls.clone(), ready) => started?,
-        () = stop.recv() => return Ok(ExitStatus::Success),
+        _ = stop.recv() => return Ok(ExitStatus::Success),
     };
     let roles = Box::new(started);
     let served = CancellationToken::new();
-    let router = eai_proxy::api::router(Arc::clone(&roles.platform));
-    let serving = tokio::spawn(eai_proxy::listener::serve(listener, router, served.clone()));
+    let site = site(&args, &roles.platform);
+    let limits = Limits::default();
+    let serving = tokio::spawn(serve(listener, site, limits, served.clone()));
 
     // A platform is of use without the profile of its user's command line.
     if let Err(error) = profile::write(&args, &data, &roles.platform, printer) {
@@ -70,22 +79,48 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     }
     readiness.send_replace(Readiness::Ready);
     let mut announced = false;
-    loop {
+    let reason = loop {
         tokio::select! {
-            () = stop.recv() => break,
+            reason = stop.recv() => break reason,
             () = roles.platform.views.until_sound(), if !announced => {
                 printer.line(&format!("ready {}", urls.platform()))?;
                 printer.flush()?;
                 announced = true;
             }
         }
-    }
+    };
     tracing::info!("server.stop");
     readiness.send_replace(Readiness::Stopping);
     served.cancel();
     serving.await.map_err(Error::Task)?;
-    roles.stop().await?;
+    roles.stop(end_of_runs(reason, args.keep_jobs)).await?;
     Ok(ExitStatus::Success)
+}
+
+/// The API on the platform's own domain, services and jobs below it.
+fn site(args: &ServeArgs, platform: &Shared) -> Sites<Routing, JobConnector> {
+    let wait = routing::Settings {
+        wait: args.request_wait.into(),
+    };
+    let routing = Routing::new(Arc::clone(platform), wait);
+    let mut settings = ingress::Settings::new(&args.domain);
+    settings.behind_proxy = args.external_url.is_some();
+    if platform.urls.platform().starts_with("https:") {
+        settings.scheme = "https";
+    }
+    let ingress = Ingress::new(routing, JobConnector, settings);
+    Sites::new(
+        eai_proxy::api::router(Arc::clone(platform)),
+        Arc::new(ingress),
+    )
+}
+
+/// Who ends the platform by hand is done with its jobs; who terminates it may start it again.
+fn end_of_runs(reason: Reason, keep_jobs: bool) -> Stop {
+    match reason {
+        Reason::Interrupted if !keep_jobs => Stop::EndRuns,
+        Reason::Interrupted | Reason::Terminated => Stop::LeaveRuns,
+    }
 }
 
 /// What goes into every URL.

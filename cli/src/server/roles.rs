@@ -3,9 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eai_core::log::objects::{self, Objects};
+use eai_core::log::output::{self, Output};
 use eai_core::log::{self, Fsync, Log, Settings, check_server, connect, set_up};
+use eai_executors::executor::Stop;
+use eai_projections::Views;
 use eai_proxy::api::{Facts, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
 use eai_proxy::auth::Tokens;
+use eai_proxy::content::{self, Contents};
 use nkeys::KeyPair;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -15,15 +20,22 @@ use super::Error;
 use super::bootstrap;
 use super::data_dir::DataDir;
 use super::nats::{self, Search, Supervisor, Timeouts};
+use super::work::{Alive, Backend, Work};
 use crate::args::ServeArgs;
-use crate::env;
 
 /// The size of the event log where nothing is asked.
 const LOG_BYTES: u64 = 8 << 30;
+/// The size of the object store where nothing is asked.
+const DATA_BYTES: u64 = 64 << 30;
+/// The size of what is kept of job output.
+const OUTPUT_BYTES: u64 = 4 << 30;
 /// How long a command may wait for the log.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the views may take to have what the first start made; a rebuild may take longer.
 const VIEWS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the views may take to have the whole log before jobs are taken up.
+const TAKE_UP_DEADLINE: Duration = Duration::from_mins(1);
 
 /// How long the platform waits for the log to be read whole before it serves.
 const SCRUB_HEAD_START: Duration = Duration::from_secs(3);
@@ -31,6 +43,7 @@ const SCRUB_HEAD_START: Duration = Duration::from_secs(3);
 /// Everything that runs beside the listener.
 pub(crate) struct Roles {
     pub(crate) platform: Shared,
+    work: Work,
     tasks: Tasks,
     supervisor: Supervisor,
 }
@@ -39,6 +52,7 @@ pub(crate) struct Roles {
 struct Tasks {
     projector: JoinHandle<()>,
     scrubber: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
     stop: CancellationToken,
 }
 
@@ -57,13 +71,15 @@ impl Roles {
             port: data.nats_port(),
             search: Search::from_process(args.nats_server.clone()),
             log_max_bytes: log_bytes(args),
+            data_max_bytes: data_bytes(args),
             unsafe_fsync: args.unsafe_fsync,
             timeouts: Timeouts::default(),
         })
         .await?;
         match Self::on(&supervisor, args, data, urls, readiness).await {
-            Ok((platform, tasks)) => Ok(Self {
+            Ok((platform, work, tasks)) => Ok(Self {
                 platform,
+                work,
                 tasks,
                 supervisor,
             }),
@@ -81,8 +97,8 @@ impl Roles {
         data: &DataDir,
         urls: Urls,
         readiness: watch::Receiver<Readiness>,
-    ) -> Result<(Shared, Tasks), Error> {
-        let (log, followers) = open_log(args, data, supervisor).await?;
+    ) -> Result<(Shared, Work, Tasks), Error> {
+        let (log, followers, objects, output) = open_log(args, data, supervisor).await?;
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
@@ -113,7 +129,8 @@ impl Roles {
         }
 
         let seed = supervisor.signing_key();
-        let backend = backend().await;
+        let backend = Backend::find(data).await;
+        let alive = Alive::load(&views, &log).await;
         let facts = Facts {
             platform: data.platform(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -121,14 +138,18 @@ impl Roles {
             nats_url: supervisor.url(),
             monitor_creds: supervisor.monitor_file().display().to_string(),
             data_directory: data.path().display().to_string(),
-            backend: backend.backend.to_string(),
-            backend_reason: backend.reason,
+            backend: backend.name.into(),
+            backend_reason: backend.reason.clone(),
             nats_version: supervisor.version().to_string(),
         };
         let tokens = Tokens::new(data.platform(), copy(seed)?);
+        let tools = (log.clone(), objects.clone(), output.clone());
         let platform = Platform {
             log,
             followers,
+            live: alive.live.clone(),
+            contents: Contents::new(objects, data.path().to_owned()),
+            output,
             follower_slots: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             store,
             views,
@@ -137,22 +158,34 @@ impl Roles {
             facts,
             readiness,
         };
+        let platform = Arc::new(platform);
+        let work = if is_damaged(&platform.log, &platform.views).await? {
+            Work::idle(alive)
+        } else {
+            let url = platform.urls.platform();
+            Box::pin(Work::start(args, data, url, alive, &backend, tools)).await?
+        };
+        let sweeper = tokio::spawn(content::sweep(Arc::clone(&platform), stop.clone()));
         let tasks = Tasks {
             projector,
             scrubber,
+            sweeper,
             stop,
         };
-        Ok((Arc::new(platform), tasks))
+        Ok((platform, work, tasks))
     }
 
     /// Takes the roles down in the opposite order.
-    pub(crate) async fn stop(self) -> Result<(), Error> {
+    pub(crate) async fn stop(self, runs: Stop) -> Result<(), Error> {
+        self.work.stop(runs).await?;
         let Tasks {
             projector,
             scrubber,
+            sweeper,
             stop,
         } = self.tasks;
         stop.cancel();
+        sweeper.await.map_err(Error::Task)?;
         if !scrubber.is_finished() {
             scrubber.await.map_err(Error::Task)?;
         }
@@ -162,12 +195,27 @@ impl Roles {
     }
 }
 
-/// The log for the platform itself, and for those who follow it.
+/// Whether the views are halted, or come to be so on their way to the end of the log.
+async fn is_damaged(log: &Log, views: &Views) -> Result<bool, Error> {
+    if views.halted().is_some() {
+        return Ok(true);
+    }
+    let newest = log.last_sequence().await.map_err(|source| Error::Log {
+        step: "find the end of the event log",
+        source,
+    })?;
+    if let Err(error) = views.until(newest, TAKE_UP_DEADLINE).await {
+        tracing::warn!(%error, "views.late");
+    }
+    Ok(views.halted().is_some())
+}
+
+/// The log for the platform itself, and for those who follow it; contents and output beside it.
 async fn open_log(
     args: &ServeArgs,
     data: &DataDir,
     supervisor: &Supervisor,
-) -> Result<(Log, Log), Error> {
+) -> Result<(Log, Log, Objects, Output), Error> {
     let url = supervisor.url();
     let fsync = if args.unsafe_fsync {
         Fsync::Unsafe
@@ -184,6 +232,8 @@ async fn open_log(
     )
     .await?;
     set_up(&setup, log_bytes(args)).await?;
+    objects::set_up(&setup, data_bytes(args)).await?;
+    output::set_up(&setup, OUTPUT_BYTES).await?;
     let settings = Settings {
         platform: data.platform(),
         deadline: COMMAND_DEADLINE,
@@ -199,20 +249,32 @@ async fn open_log(
             source,
         })
     };
-    Ok((open("eai-platform").await?, open("eai-followers").await?))
+    // Bulk goes over a connection of its own, so that it costs commands nothing.
+    let inbox = log::credentials::PLATFORM_INBOX;
+    let bulk = connect(&url, supervisor.platform_creds(), "eai-objects", inbox).await?;
+    let logs = connect(&url, supervisor.platform_creds(), "eai-output", inbox).await?;
+    let inbox = log::credentials::CLEANER_INBOX;
+    let cleaner = connect(&url, &supervisor.cleaner_creds()?, "eai-cleaner", inbox).await?;
+    let objects = Objects::new(bulk, cleaner.clone(), data_bytes(args));
+    let output = Output::open(logs, cleaner);
+    Ok((
+        open("eai-platform").await?,
+        open("eai-followers").await?,
+        objects,
+        output,
+    ))
 }
 
 fn log_bytes(args: &ServeArgs) -> u64 {
     args.log_max_bytes.map_or(LOG_BYTES, |size| size.as_u64())
 }
 
+fn data_bytes(args: &ServeArgs) -> u64 {
+    args.data_max_bytes.map_or(DATA_BYTES, |size| size.as_u64())
+}
+
 /// A key pair is not cloneable, but its seed makes another one.
 fn copy(key: &KeyPair) -> Result<KeyPair, Error> {
     let seed = key.seed().map_err(eai_core::jws::Error::Key)?;
     Ok(KeyPair::from_seed(&seed).map_err(eai_core::jws::Error::Key)?)
-}
-
-async fn backend() -> eai_executors::Choice {
-    let docker = env::read(env::DOCKER_HOST);
-    eai_executors::choose(docker.as_deref(), &env::read(env::PATH).unwrap_or_default()).await
 }

@@ -10,6 +10,15 @@ pub(crate) struct Stop {
     interrupt: Signal,
 }
 
+/// Which signal came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// SIGTERM: the platform may come back.
+    Terminated,
+    /// Ctrl-C: its user is done.
+    Interrupted,
+}
+
 /// Listens from now on.
 pub(crate) fn listen() -> Result<Stop, Error> {
     let listen = |kind| signal(kind).map_err(Error::Signals);
@@ -20,11 +29,11 @@ pub(crate) fn listen() -> Result<Stop, Error> {
 }
 
 impl Stop {
-    /// Waits for one of them.
-    pub(crate) async fn recv(&mut self) {
+    /// Waits for one of them; says which.
+    pub(crate) async fn recv(&mut self) -> Reason {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Reason::Terminated,
+            _ = self.interrupt.recv() => Reason::Interrupted,
         }
     }
 }

@@ -7,6 +7,8 @@ mod events;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod session;

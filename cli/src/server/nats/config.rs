@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::tokens::Tokens;
 
-/// Room for all the other streams, beside the log's own reservation.
+/// Room for all the other streams, beside the reservations of log and object store.
 const STORE_BESIDE_LOG: u64 = 16 << 30;
 
 /// Where things are in the folder of nats-server.
@@ -26,6 +26,7 @@ pub(super) struct Options {
     pub(super) port: u16,
     pub(super) server_name: String,
     pub(super) log_max_bytes: u64,
+    pub(super) data_max_bytes: u64,
     pub(super) unsafe_fsync: bool,
 }
 
@@ -94,6 +95,7 @@ resolver_preload: {{
             store = file(&paths.folder.join("js"))?,
             max_file = self
                 .log_max_bytes
+                .saturating_add(self.data_max_bytes)
                 .saturating_add(STORE_BESIDE_LOG)
                 .min(i64::MAX as u64),
             operator = quoted(&tokens.operator),
@@ -122,6 +124,7 @@ mod tests {
             port: 12345,
             server_name: "eai-1".to_owned(),
             log_max_bytes,
+            data_max_bytes: 1,
             unsafe_fsync,
         };
         options.text(&Paths::new(Path::new(data)), &tokens).unwrap()

@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     pub(crate) search: Search,
     pub(crate) log_max_bytes: u64,
+    pub(crate) data_max_bytes: u64,
     pub(crate) unsafe_fsync: bool,
     pub(crate) timeouts: Timeouts,
 }
@@ -117,6 +118,7 @@ impl Supervisor {
             port: settings.port,
             server_name: format!("eai-{}", settings.platform),
             log_max_bytes: settings.log_max_bytes,
+            data_max_bytes: settings.data_max_bytes,
             unsafe_fsync: settings.unsafe_fsync,
         };
         if options.unsafe_fsync {
@@ -193,6 +195,11 @@ impl Supervisor {
     /// Fresh credentials for creating and changing streams, good for a few minutes.
     pub(crate) fn setup_creds(&self) -> Result<String, Error> {
         tokens::creds_text(&tokens::new_user(User::Setup, &self.keys.account)?)
+    }
+
+    /// Fresh credentials for purging the object store, and nothing else.
+    pub(crate) fn cleaner_creds(&self) -> Result<String, Error> {
+        tokens::creds_text(&tokens::new_user(User::Cleaner, &self.keys.account)?)
     }
 
     /// What the server is doing, now and whenever that changes.

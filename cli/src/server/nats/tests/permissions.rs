@@ -143,3 +143,43 @@ async fn nobody_comes_in_without_credentials() {
     other.stop().await.unwrap();
     supervisor.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_cleaner_purges_objects_and_output_and_nothing_else() {
+    let platform = Platform::new();
+    let supervisor = with_stream(&platform).await;
+    let setup = User::connect(&supervisor, &supervisor.setup_creds().unwrap()).await;
+    let streams = [("OBJ_eai_data", "$O.eai_data.>"), ("EAI_LOGS", "eai.log.>")];
+    for (name, subjects) in streams {
+        let config =
+            format!(r#"{{"name": "{name}", "subjects": ["{subjects}"], "storage": "file"}}"#);
+        let created = setup
+            .ask(&format!("$JS.API.STREAM.CREATE.{name}"), &config)
+            .await;
+        assert_eq!(created["config"]["name"], name, "{created}");
+    }
+    let options = ConnectOptions::with_credentials(&supervisor.cleaner_creds().unwrap()).unwrap();
+    let inbox = eai_core::log::credentials::CLEANER_INBOX;
+    let client = options.custom_inbox_prefix(inbox);
+    let client = client.connect(supervisor.url()).await.unwrap();
+    for (name, _) in streams {
+        let purged = client.request(format!("$JS.API.STREAM.PURGE.{name}"), "".into());
+        let purged = timeout(DEADLINE, purged).await.unwrap().unwrap();
+        let purged: serde_json::Value = serde_json::from_slice(&purged.payload).unwrap();
+        assert_eq!(purged["success"], true, "{purged}");
+    }
+    let mut cleaner = User::connect(&supervisor, &supervisor.cleaner_creds().unwrap()).await;
+    for subject in [
+        "$JS.API.STREAM.PURGE.EAI_EVENTS",
+        "$JS.API.STREAM.DELETE.OBJ_eai_data",
+        "$JS.API.STREAM.MSG.DELETE.OBJ_eai_data",
+        "$JS.API.STREAM.INFO.OBJ_eai_data",
+        "$JS.API.STREAM.DELETE.EAI_LOGS",
+        "eai.log.snow.testacc.j.0",
+        "$O.eai_data.C.x",
+        "eai.event.snow.testacc.service.1.created",
+    ] {
+        cleaner.is_refused(subject, "{}").await;
+    }
+    supervisor.stop().await.unwrap();
+}
