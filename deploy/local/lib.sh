@@ -124,10 +124,10 @@ lock_dir() {
   [[ /proc/self/fd/9 -ef $1/up.lock ]]
 }
 
-# end_process NAME PID SECONDS: asks, waits, then kills.
+# end_process NAME PID SECONDS [SIGNAL]: asks, waits, then kills.
 end_process() {
   local name=$1 pid=$2 patience=$3 tenths
-  kill -TERM "$pid" 2>/dev/null || return 0
+  kill "-${4:-TERM}" "$pid" 2>/dev/null || return 0
   for ((tenths = 0; tenths < patience * 10; tenths++)); do
     gone "$pid" && return 0
     sleep 0.1
@@ -141,12 +141,12 @@ end_process() {
   die "$name (pid $pid) cannot be ended" "look at it with \`ps -o pid,stat,wchan,args -p $pid\`"
 }
 
-# end_platform DATA_DIR SECONDS: the server first, which ends its nats-server; then one that outlived it.
-# True when there was something to end.
+# end_platform DATA_DIR SECONDS [SIGNAL]: the server first, which ends its nats-server; then one that outlived it.
+# TERM leaves the platform's jobs to its next start, INT ends them. True when there was something to end.
 end_platform() {
   local pid ended=1
   if pid=$(server_pid "$1"); then
-    end_process "eai server" "$pid" "$2"
+    end_process "eai server" "$pid" "$2" "${3:-TERM}"
     ended=0
   fi
   if pid=$(nats_pid "$1"); then
@@ -156,6 +156,40 @@ end_platform() {
   fi
   rm -f -- "$1/server.pid"
   return "$ended"
+}
+
+# end_jobs DATA_DIR: what outlived a platform that was killed. A job's shim takes its whole sandbox with it.
+end_jobs() {
+  local process pid ended=1
+  local -a argv
+  for process in /proc/[0-9]*; do
+    pid=${process##*/}
+    argv_of "$pid"
+    if [[ ${argv[1]-} == shim && ${argv[2]-} == "$1/runs/"* ]]; then
+      end_process 'a job that outlived its platform' "$pid" 0 KILL
+      ended=0
+    fi
+  done
+  ((ended)) || remove_cgroups "$1"
+  return "$ended"
+}
+
+# remove_cgroups DATA_DIR: those of its runs, which are named after the folder of runs. One is in use until the last
+# process in it has ended.
+remove_cgroups() {
+  local name number tenths
+  number=$(stat -c %i -- "$1/runs" 2>/dev/null) || return 0
+  name=eai-$(stat -c %D -- "$1/runs")-$(printf %x "$number")-'*'
+  for ((tenths = 0; tenths < 50; tenths++)); do
+    find /sys/fs/cgroup -depth -type d -name "$name" -exec rmdir {} + 2>/dev/null || true
+    [[ $(find /sys/fs/cgroup -type d -name "$name" -print -quit 2>/dev/null) ]] || return 0
+    sleep 0.1
+  done
+}
+
+# need_bubblewrap: what jobs run in.
+need_bubblewrap() {
+  have command -v bwrap || install_packages "jobs run in sandboxes of bubblewrap, and it is missing" bubblewrap
 }
 
 # absolute PATH: with links resolved, so that one directory has one spelling.

@@ -38,7 +38,12 @@ impl Api {
             drop(rustls::crypto::ring::default_provider().install_default());
         });
         Self {
-            client: Client::builder().no_proxy().build().expect("a client"),
+            // A connection for each request: none is left over from a platform that was killed.
+            client: Client::builder()
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
             base: platform.url(""),
             token: platform.token(),
         }

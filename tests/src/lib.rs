@@ -2,21 +2,26 @@
 //!
 //! Tests wait on conditions with deadlines; nothing here sleeps to let something happen.
 
+pub mod activation;
 mod api;
 pub mod chaos;
 mod following;
+mod leftovers;
 mod nats;
 mod platform;
 mod raw;
 mod refused;
+mod service;
 mod stored;
 mod wait;
 
 pub use api::{Answer, Api, text};
 pub use following::Following;
+pub use leftovers::Leftovers;
 pub use nats::{Event, Monitor};
 pub use platform::{Output, Platform, Setup};
 pub use raw::{Raw, RawAnswer};
 pub use refused::{Refused, bearer, check_refused, get, post, refused};
+pub use service::{Service, app};
 pub use stored::{Stored, StoredEvent};
-pub use wait::{until, within};
+pub use wait::{until, until_async, within};

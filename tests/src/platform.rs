@@ -6,11 +6,13 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use eai_core::fail_point;
 use nkeys::KeyPair;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::leftovers::{self, Leftovers};
 use crate::wait::until;
 
 /// How a platform is started.
@@ -49,6 +51,15 @@ pub struct Output {
 // === impl Output ===
 
 impl Output {
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("it runs");
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// The output of a command that must succeed, without the last line end.
     #[track_caller]
     pub fn ok(self) -> String {
@@ -64,6 +75,22 @@ impl Setup {
     pub fn flags<const N: usize>(flags: [&str; N]) -> Self {
         Self {
             flags: flags.map(str::to_owned).to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// A platform that reaches a place on purpose: see `eai_core::fail_point`. Needs `tests/lib/sabotaged`.
+    pub fn fail_point(place: &str) -> Self {
+        let tests = std::env::current_exe().expect("a test has a path");
+        let binary = tests
+            .ancestors()
+            .map(|folder| folder.join("sabotage/eai"))
+            .find(|path| path.is_file());
+        let binary = binary.expect("the binary is built first: tests/lib/sabotaged");
+        let place = (fail_point::VARIABLE.to_owned(), place.to_owned());
+        Self {
+            binary: Some(binary),
+            environment: vec![place],
             ..Self::default()
         }
     }
@@ -135,6 +162,31 @@ impl Platform {
         }
     }
 
+    /// Starts it through `deploy/local/up` and waits until that says where it is; what it said.
+    pub fn deploy(&mut self, flags: &[&str]) -> String {
+        let binary = self.setup.binary();
+        let binary = binary.to_str().expect("UTF-8");
+        let own = ["--bin", binary, "--listen", &self.listen, "--"];
+        let printed = self.script("up", &[&own, flags].concat()).ok();
+        let line = printed.lines().next().unwrap_or_default();
+        let port = line.rsplit_once(':').expect("a URL").1;
+        self.listen = format!("127.0.0.1:{port}");
+        printed
+    }
+
+    /// A script of `deploy/local`, on this platform's data.
+    pub fn script(&self, name: &str, arguments: &[&str]) -> Output {
+        let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/local");
+        let mut command = Command::new(Path::new(scripts).join(name));
+        command.args(arguments).stdin(Stdio::null());
+        self.environment(&mut command);
+        // Its link to the binary goes into this home, and nowhere else.
+        let own = self.path(".local/bin");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", own.display()));
+        Output::of(&mut command)
+    }
+
     /// Starts the process, and does not wait.
     pub fn spawn(&mut self) {
         let open = |name: &str| File::create(self.path(name)).expect("a log file");
@@ -177,12 +229,7 @@ impl Platform {
     pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
-        let output = command.output().expect("the binary runs");
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Output::of(&mut command)
     }
 
     /// A command in its home, to be run otherwise.
@@ -280,6 +327,16 @@ impl Platform {
         home.join("data")
     }
 
+    /// Ends every run with its shim, as the death of the machine would.
+    pub fn kill_runs(&self) {
+        leftovers::clear(&self.data());
+    }
+
+    /// What runs of its jobs have on this machine now.
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers::of(&self.data())
+    }
+
     /// Where the command line keeps its profile.
     pub fn config(&self) -> PathBuf {
         self.path(".eai")
@@ -360,10 +417,13 @@ impl Drop for Platform {
             // Either may be gone already; both are ours.
             drop(child.kill());
             drop(child.wait());
+        } else if self.path("data/server.pid").exists() {
+            self.script("down", &["--wait", "0"]);
         }
         if let Some(pid) = self.nats_pid() {
             kill_process(pid, Signal::KILL).ok();
         }
+        leftovers::clear(&self.data());
         if std::thread::panicking() {
             eprint_log(&self.log());
         }

@@ -28,3 +28,17 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let ended = tokio::time::timeout(PATIENCE, future).await;
     ended.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
 }
+
+/// Asks until the answer is `Ok`, in a task; fails with the last `Err`.
+pub async fn until_async<T, E: Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let start = Instant::now();
+    loop {
+        match ask().await {
+            Ok(value) => return value,
+            Err(last) if start.elapsed() > PATIENCE => {
+                panic!("waited {PATIENCE:?} for {what}; last seen: {last:?}")
+            }
+            Err(_) => tokio::time::sleep(INTERVAL).await,
+        }
+    }
+}

@@ -29,10 +29,13 @@ fn status(name: &str) -> u16 {
         "FORBIDDEN" => 403,
         "NOT_FOUND" => 404,
         "METHOD_NOT_ALLOWED" => 405,
+        "REQUEST_TIMEOUT" => 408,
         "CONFLICT" => 409,
         "PAYLOAD_TOO_LARGE" => 413,
         "INTERNAL_SERVER_ERROR" => 500,
+        "BAD_GATEWAY" => 502,
         "SERVICE_UNAVAILABLE" => 503,
+        "GATEWAY_TIMEOUT" => 504,
         "INSUFFICIENT_STORAGE" => 507,
         other => panic!("status {other} is new here: add it to this list"),
     }
@@ -40,7 +43,9 @@ fn status(name: &str) -> u16 {
 
 /// The codes that a file's errors are made with: literals right behind what makes an error.
 fn codes_in(source: &str, found: &mut Codes) {
-    let (code, _tests) = source.split_once("#[cfg(test)]").unwrap_or((source, ""));
+    let (code, _tests) = source
+        .split_once("#[cfg(test)]\nmod tests {")
+        .unwrap_or((source, ""));
     let parts: Vec<_> = code.split('"').collect();
     for pair in parts.windows(2).step_by(2) {
         let (before, literal) = (pair[0].trim_end(), pair[1]);

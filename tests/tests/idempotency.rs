@@ -1,6 +1,6 @@
 //! A command id makes a command happen once, and commands that race are decided one at a time.
 
-use eai_tests::{Answer, Api, Platform, Stored, text};
+use eai_tests::{Answer, Api, Platform, Stored, StoredEvent, text};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -30,14 +30,17 @@ async fn a_repeated_command_answers_its_first_result() {
     // Others go on: the status is another one now.
     api.post(&format!("{path}/start"), None).await.ok();
     api.post(&format!("{path}/deactivate"), None).await.ok();
-    let stored = Stored::of(&platform).await;
-    let last = stored.last().await;
-    drop(stored);
+    let mut last = Stored::of(&platform).await.last().await;
 
     for restart in [false, true] {
         if restart {
             assert_eq!(platform.stop(), 0);
             platform.up();
+            let events = Stored::of(&platform).await.after(last).await;
+            let kinds: Vec<_> = events.iter().map(StoredEvent::kind).collect();
+            let of_restart = ["eai.executor.stopped.v1", "eai.executor.started.v1"];
+            assert_eq!(kinds, of_restart);
+            last += 2;
         }
         let api = Api::of(&platform);
         let again = api.create("/v1/service", &web, Some(&new)).await;
@@ -113,7 +116,7 @@ async fn many_make_one_name_and_one_wins() {
         assert_eq!(answer.refused(), (409, "name-taken".into()));
     }
     let events = stored.after(before).await;
-    let kinds: Vec<_> = events.iter().map(eai_tests::StoredEvent::kind).collect();
+    let kinds: Vec<_> = events.iter().map(StoredEvent::kind).collect();
     assert_eq!(
         kinds,
         [

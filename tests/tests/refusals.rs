@@ -241,7 +241,9 @@ async fn what_is_not_there_or_not_yours() {
     for (method, path) in [
         ("PUT", "/v1/service"),
         ("DELETE", "/v1/service/web"),
-        ("PATCH", "/v1/service/web"),
+        ("PUT", "/v1/service/web"),
+        ("PATCH", "/v1/service"),
+        ("PATCH", "/v1/data/web"),
         ("GET", "/v1/service/web/start"),
         ("POST", "/v1/role"),
         ("POST", "/v1/me"),

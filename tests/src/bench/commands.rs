@@ -201,6 +201,7 @@ pub(crate) fn make(id: CommandId, index: usize) -> Vec<Box<dyn AnyPart>> {
         full_name: account().join(name),
         runtime: Owned::Made,
         role: Owned::Made,
+        public: false,
     };
     service::create(id, new).expect("a service")
 }

@@ -1,22 +1,37 @@
 //! The suites there are, and running them by name. Numbers only: nothing here asserts how fast anything is.
 
 mod api;
+mod application;
+mod cold;
 mod commands;
 mod events;
 mod log;
 mod memory;
+mod proxy;
 mod replay;
 mod report;
 mod samples;
 mod server;
+mod wrk;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The names of the suites, and what each measures.
-const SUITES: [(&str, &str); 1] = [(
-    "log",
-    "the event log: a command against a bare publish, replay and fold against a bare consumer, memory",
-)];
+const SUITES: [(&str, &str); 3] = [
+    (
+        "log",
+        "the event log: a command against a bare publish, replay and fold against a bare consumer, memory",
+    ),
+    (
+        "proxy",
+        "requests to a service that is alive, against nginx before the same application",
+    ),
+    (
+        "cold",
+        "the first request to a service without a job, against starting its command bare",
+    ),
+];
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +46,12 @@ struct Size {
     changes: usize,
     /// How often the log is replayed.
     replays: usize,
+    /// How often the proxies take turns.
+    loads: usize,
+    /// How long a turn of them is, in whole seconds.
+    load: Duration,
+    /// How often a service and its bare command are started.
+    starts: usize,
 }
 
 impl Size {
@@ -40,6 +61,9 @@ impl Size {
         services: 5000,
         changes: 34,
         replays: 9,
+        loads: 7,
+        load: Duration::from_secs(5),
+        starts: 20,
     };
     /// To see that everything runs.
     const QUICK: Self = Self {
@@ -48,6 +72,9 @@ impl Size {
         services: 500,
         changes: 4,
         replays: 2,
+        loads: 1,
+        load: Duration::from_secs(1),
+        starts: 2,
     };
 }
 
@@ -67,8 +94,16 @@ pub(crate) async fn run(arguments: &[String]) -> ExitCode {
         return usage(&format!("there is no suite `{unknown}`"));
     }
     for suite in suites {
-        if suite == "log" {
-            log::run(size).await;
+        let ran = match suite.as_str() {
+            "log" => {
+                log::run(size).await;
+                Ok(())
+            }
+            "proxy" => tokio::task::spawn_blocking(move || proxy::run(size)).await,
+            _ => tokio::task::spawn_blocking(move || cold::run(size)).await,
+        };
+        if ran.is_err() {
+            return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS

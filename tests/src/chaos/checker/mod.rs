@@ -4,6 +4,7 @@
 //! mistake is not made twice.
 
 mod counters;
+mod executors;
 mod report;
 mod story;
 mod timeline;
@@ -35,6 +36,9 @@ pub fn check(record: &Record) -> Report {
     report
         .violations
         .extend(of_log.into_iter().flatten().cloned());
+    report
+        .violations
+        .extend(world.executors.beyond(&record.faults));
     verify::verify(&world, &stories, &mut report);
     views::compare(&world, &record.views, &mut report.violations);
     report.missing = report.counters.missing(record.run.kills);

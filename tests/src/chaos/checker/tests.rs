@@ -1,5 +1,7 @@
 //! Records made by hand: a good one passes, and each way of spoiling it is noticed.
 
+mod executors;
+
 use eai_core::digest::Digest;
 use eai_core::ids::CommandId;
 use serde_json::{Value, json};
@@ -109,9 +111,14 @@ fn store(drafts: &[Draft]) -> Vec<Stored> {
         } = draft;
         let head = heads.get(&(kind, id)).copied().unwrap_or(Digest::ZERO);
         let event = CommandId(*command).event(kind, id, 0);
+        let actor = if *kind == "executor" {
+            "platform"
+        } else {
+            "user:x"
+        };
         let payload = json!({
             "id": event, "type": format!("eai.{kind}.{name}.v1"), "subject": format!("{kind}/{id}"),
-            "time": "2026-01-01T00:00:00.000001Z", "actor": "user:x", "commandid": command,
+            "time": "2026-01-01T00:00:00.000001Z", "actor": actor, "commandid": command,
             "prevhash": head.to_string(), "data": data,
         })
         .to_string();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::executors::Executors;
 use super::timeline::Timeline;
 use crate::chaos::record::Stored;
 
@@ -53,6 +54,7 @@ pub(super) struct World {
     pub(super) names: HashMap<String, Timeline<Option<String>>>,
     /// By the id of what bears it.
     pub(super) full_names: HashMap<String, String>,
+    pub(super) executors: Executors,
     pub(super) gaps: Vec<String>,
     pub(super) duplicate: Vec<String>,
     pub(super) wrong: Vec<String>,
@@ -172,6 +174,7 @@ impl World {
             ("service", "started" | "stopped" | "deactivated" | "reactivated") => {
                 self.change(&key, name, command, data)
             }
+            ("executor", _) => self.executors.take(id, name, data),
             (_, "created") => self.create(kind, id, command, data),
             // Made at the platform's first start; whoever is in is not added again.
             (_, "user_added" | "member_added") if self.once.insert(format!("{key} {data}")) => {

@@ -1,0 +1,123 @@
+//! What the runs of a platform leave on this machine: folders, processes, control groups.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::until;
+
+/// Where control groups are mounted.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Everything that belongs to runs of one data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Folders of runs.
+    pub folders: Vec<PathBuf>,
+    /// Shims, and every process below them.
+    pub processes: Vec<i32>,
+    /// Control groups.
+    pub cgroups: Vec<PathBuf>,
+    /// Mounts of this machine's that lie in the directory.
+    pub mounts: Vec<String>,
+}
+
+impl Leftovers {
+    /// Looks for them.
+    pub fn of(data: &Path) -> Self {
+        let runs = data.join("runs");
+        let entries = fs::read_dir(&runs).into_iter().flatten().flatten();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let ours = |line: &&str| data.to_str().is_some_and(|data| line.contains(data));
+        Self {
+            folders: entries.map(|entry| entry.path()).collect(),
+            processes: processes(&runs),
+            cgroups: cgroups(&runs),
+            mounts: mounts.lines().filter(ours).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Ends every run of a platform that is no more, and removes its control groups.
+pub(crate) fn clear(data: &Path) {
+    let runs = data.join("runs");
+    // A sandbox ends with its shim; what is asked twice is gone.
+    until("the runs to be gone", || {
+        let left = processes(&runs);
+        for pid in left.iter().copied().filter_map(Pid::from_raw) {
+            kill_process(pid, Signal::KILL).ok();
+        }
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    for cgroup in cgroups(&runs) {
+        // One that is in use belongs to what ends at this moment.
+        fs::remove_dir(cgroup).ok();
+    }
+}
+
+/// The processes of shims: of each its own id and those below it.
+fn processes(runs: &Path) -> Vec<i32> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let mut rest = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let (state, parent) = (rest.next(), rest.next());
+        let parent: i32 = parent.and_then(|parent| parent.parse().ok()).unwrap_or(0);
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if state != Some("Z") {
+            all.push((pid, parent, line));
+        }
+    }
+    let Some(runs) = runs.to_str() else {
+        return Vec::new();
+    };
+    let is_shim = |line: &str| line.contains("\0shim\0") && line.contains(runs);
+    let shims = all.iter().filter(|(_, _, line)| is_shim(line));
+    let mut found: Vec<i32> = shims.map(|(pid, ..)| *pid).collect();
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        let below = all.iter().filter(|(_, of, _)| *of == parent);
+        found.extend(below.map(|(pid, ..)| *pid));
+        next += 1;
+    }
+    found
+}
+
+/// Control groups are named by the device and number of the folder of runs.
+fn cgroups(runs: &Path) -> Vec<PathBuf> {
+    let Ok(folder) = fs::metadata(runs) else {
+        return Vec::new();
+    };
+    let prefix = format!("eai-{:x}-{:x}-", folder.dev(), folder.ino());
+    let mut found = Vec::new();
+    let mut left = vec![PathBuf::from(CGROUPS)];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                found.push(entry.path());
+            }
+            left.push(entry.path());
+        }
+    }
+    found
+}

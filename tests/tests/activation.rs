@@ -1,0 +1,66 @@
+//! However many ask, and whatever dies: one job.
+
+use std::collections::BTreeMap;
+
+use eai_tests::activation::{Options, run};
+use eai_tests::{Platform, Service, text};
+
+/// How many of each status.
+fn counted(statuses: Vec<u16>) -> BTreeMap<u16, usize> {
+    let mut counts = BTreeMap::new();
+    for status in statuses {
+        *counts.entry(status).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test]
+async fn fifty_at_once_get_one_job() {
+    let mut platform = Platform::start();
+    let service = Service::web(&platform, "web", &[]);
+    assert_eq!(counted(service.crowd(50).await), [(200, 50)].into());
+    let job = service.only_job().await;
+    let id = text(&job["id"]);
+    assert_eq!(service.begun(&id).await, 1);
+
+    // The job does not notice that the platform was killed; nor do the next fifty.
+    let who = service.get("/who").await.ok();
+    platform.kill();
+    platform.up();
+    assert_eq!(counted(service.crowd(50).await), [(200, 50)].into());
+    let after = service.only_job().await;
+    assert_eq!((&after["id"], &after["run"]), (&job["id"], &0.into()));
+    assert_eq!(service.get("/who").await.ok()["pid"], who["pid"]);
+    assert_eq!(service.begun(&id).await, 1);
+}
+
+#[tokio::test]
+async fn a_platform_killed_while_fifty_wait_carries_on() {
+    let mut platform = Platform::start();
+    let service = Service::web(&platform, "web", &[]);
+    let crowd = tokio::spawn({
+        let service = service.clone();
+        async move { service.crowd(50).await }
+    });
+    service.until_job("a job", |_| true).await;
+    platform.kill();
+    for status in crowd.await.unwrap() {
+        assert!(matches!(status, 0 | 200), "an answer or none: {status}");
+    }
+    platform.up();
+    assert_eq!(counted(service.crowd(50).await), [(200, 50)].into());
+    let job = service.only_job().await;
+    let begun = service.begun(&text(&job["id"])).await;
+    assert_eq!(begun, 1, "each run begins once");
+}
+
+#[tokio::test]
+async fn rounds_with_faults() {
+    let options = Options { rounds: 6, seed: 3 };
+    let summary = run(&options).await;
+    assert!(
+        summary.passed(),
+        "{summary}\nto see it again: tests/soak/activation --rounds 6 --seed 3"
+    );
+    assert_eq!((summary.rounds, summary.jobs), (6, 6));
+}

@@ -1,0 +1,176 @@
+//! What a job sees of this machine and of other jobs: nothing but what it was given.
+
+use std::net::TcpListener;
+
+use eai_tests::{Platform, Service, text, until};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+/// What a script prints inside the service's job.
+async fn inside(service: &Service, script: impl Into<String>) -> String {
+    let answer = service.post("/", script.into()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.text()
+}
+
+#[tokio::test]
+async fn services_listen_on_one_port_at_once() {
+    let platform = Platform::start();
+    let one = Service::web(&platform, "one", &["-e", "VERSION=one"]);
+    let two = Service::web(&platform, "two", &["-e", "VERSION=two"]);
+    for (service, expected) in [(&one, "one /\n"), (&two, "two /\n"), (&one, "one /\n")] {
+        let answer = service.get("/").await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, expected));
+    }
+}
+
+#[tokio::test]
+async fn a_job_knows_who_it_is() {
+    let platform = Platform::start();
+    let flags = ["--cpu", "0.5", "--mem", "1", "-e", "GREETING=good day"];
+    let service = Service::web(&platform, "web", &flags);
+    let who = service.get("/who").await.ok();
+    let job = service.only_job().await;
+    assert_eq!(who["hostname"], job["id"]);
+    assert_eq!((&who["uid"], &who["gid"]), (&json!(13011), &json!(13011)));
+    let user = platform.cli(["user", "get", "--field", "id"]).ok();
+    let account = platform.cli(["account", "get", "--field", "id"]).ok();
+    for (name, value) in [
+        ("EAI_JOB_ID", text(&job["id"])),
+        ("EAI_RUN_INDEX", "0".into()),
+        ("EAI_ACCOUNT_ID", account),
+        ("EAI_USER", user),
+        ("EAI_CPU_LIMIT", "0.5".into()),
+        ("EAI_MEMORY_LIMIT", (1u64 << 30).to_string()),
+        ("GREETING", "good day".into()),
+        ("HOME", "/home/toolkit".into()),
+        ("USER", "toolkit".into()),
+    ] {
+        assert_eq!(who["environment"][name], value, "{name}");
+    }
+    let url = text(&who["environment"]["EAI_CONSOLE_URL"]);
+    assert!(url.starts_with("http://localhost:"), "{url}");
+    let foreign = ["DOCKER_HOST", "EAI_DATA_DIR", "EAI_NATS_SERVER", "TMPDIR"];
+    for name in foreign {
+        assert_eq!(who["environment"][name], json!(null), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_reaches_nothing_of_this_machine() {
+    let platform = Platform::start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let nats = platform.nats_url();
+    let nats = nats.rsplit_once(':').unwrap().1;
+    let api = platform.address().rsplit_once(':').unwrap().1;
+    let service = Service::of_app(&platform, "shell", "shell.py", &[]);
+    let other = Service::of_app(&platform, "other", "shell.py", &[]);
+    assert_eq!(
+        inside(&other, "echo secret > /tmp/mine; echo done").await,
+        "done\n"
+    );
+
+    // Its own listener answers, so what is refused is refused for a reason.
+    let script = format!(
+        "gateway=$(python3 -c 'for line in open(\"/proc/net/route\"):
+             words = line.split()
+             if words[1] == \"00000000\": print(\".\".join(map(str, bytes.fromhex(words[2])[::-1])))')
+         for port in 8080 {port} {nats} {api}; do
+           for host in 127.0.0.1 $gateway; do
+             (timeout 1 bash -c \"</dev/tcp/$host/$port\") 2>/dev/null && echo \"$host $port\"
+           done
+         done; true"
+    );
+    assert_eq!(inside(&service, script).await, "127.0.0.1 8080\n");
+    assert!(listener.accept().is_err(), "nobody connected");
+
+    // Files of the machine, of the platform, of the other job.
+    let data = platform.data();
+    let data = data.to_str().unwrap();
+    for path in [
+        "/root",
+        data,
+        "/var/lib",
+        "/etc/shadow",
+        "/tmp/mine",
+        "/home/user",
+        "/sys/kernel",
+    ] {
+        let printed = inside(
+            &service,
+            format!("ls -d {path} 2>&1; cat {path} 2>&1; ls {path} 2>&1"),
+        )
+        .await;
+        let refused = printed
+            .lines()
+            .all(|line| line.contains("No such file") || line.contains("denied"));
+        assert!(refused, "{path}: {printed}");
+    }
+    let runs = inside(
+        &service,
+        "find / -xdev -name '*.sock' -o -xdev -name socket 2>/dev/null",
+    )
+    .await;
+    assert_eq!(runs, "", "no socket of a shim");
+    let cannot = "for path in / /service /etc /usr; do touch $path/x 2>/dev/null && echo $path; done; \
+                  for path in /tmp ~; do touch $path/x && echo $path; done";
+    assert_eq!(inside(&service, cannot).await, "/tmp\n/home/toolkit\n");
+
+    // Processes: its own, and no right over any other.
+    let processes = inside(&service, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").await;
+    for foreign in ["eai server", "eai shim", "nats-server"] {
+        assert!(!processes.contains(foreign), "{processes}");
+    }
+    let capabilities = inside(
+        &service,
+        "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status",
+    )
+    .await;
+    let none = "0".repeat(16);
+    assert_eq!(
+        capabilities,
+        format!("CapEff:\t{none}\nCapBnd:\t{none}\nNoNewPrivs:\t1\n")
+    );
+    let escape = inside(&service, "unshare -r true 2>/dev/null && echo made; mount -t tmpfs x /mnt 2>/dev/null && echo made; true").await;
+    assert_eq!(escape, "");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_job_that_ended() {
+    let platform = Platform::start();
+    let service = Service::web(&platform, "web", &[]);
+    let gone = || {
+        until("nothing left of its runs", || match platform.leftovers() {
+            left if left.is_empty() => Ok(()),
+            left => Err(left),
+        });
+    };
+    assert_eq!(service.get("/").await.status, 200);
+    let left = platform.leftovers();
+    assert_eq!(left.folders.len(), 1, "{left:?}");
+    assert!(
+        left.processes.len() >= 3,
+        "shim, sandbox, command: {left:?}"
+    );
+    assert_eq!(left.mounts, Vec::<String>::new());
+
+    // By itself.
+    drop(service.try_get("/exit?0").await);
+    service.until_state("SUCCEEDED").await;
+    gone();
+
+    // Its shim killed: the sandbox goes with it, and the next request gets another run.
+    assert_eq!(service.get("/").await.status, 200);
+    let shim = Pid::from_raw(platform.leftovers().processes[0]).unwrap();
+    kill_process(shim, Signal::KILL).unwrap();
+    service
+        .until_job("the run is lost", |job| {
+            job["state"] == "INTERRUPTED" || job["run"] == 1
+        })
+        .await;
+    assert_eq!(service.get("/").await.status, 200);
+    service.say(&platform, "stop");
+    gone();
+}
