@@ -1,11 +1,14 @@
 //! Folding the whole log anew, beside the views in use, and swapping the result in.
 
+use std::sync::Arc;
+
 use eai_core::log::{Log, Position};
 use eai_core::subject::ALL_EVENTS;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
-use super::store::{Shared, Writer};
+use super::database::Generation;
+use super::store::Shared;
 use super::{Error, checkpoint, database, fold, reader};
 
 /// What a rebuild read.
@@ -17,68 +20,80 @@ pub struct Rebuilt {
     pub sequence: u64,
 }
 
-pub(crate) async fn run(shared: &Shared, log: &Log) -> Result<Rebuilt, Error> {
-    let _one = shared.rebuilding.lock().await;
+/// Dropped before the swap begins, it changes nothing; the swap itself runs to its end.
+pub(crate) async fn run(shared: &Arc<Shared>, log: &Log) -> Result<Rebuilt, Error> {
+    let one = Arc::clone(&shared.rebuilding).lock_owned().await;
     let generation = shared.progress.borrow().generation + 1;
-    let in_use = generation - 1;
     // What an earlier rebuild left behind was never in use. Of the views before, a reader may still be
     // opening the file.
-    let unused = |found| found > in_use || found + 1 < in_use;
     database::make_directory(&shared.directory)?;
-    database::forget(&shared.directory, unused)?;
+    forget_unused(shared, generation)?;
     let path = database::path(&shared.directory, generation);
     let mut connection = database::create(&path).await?;
-    let folded = async {
-        fold_until(&mut connection, log, log.last_sequence().await?).await?;
-        // The projector waits now, so the rest is short and nothing comes in between.
-        let mut writer = shared.writer.lock().await;
-        let sequence = fold_until(&mut connection, log, log.last_sequence().await?).await?;
-        database::finish(&mut connection).await?;
-        let pool = database::readers(&path).await?;
-        Ok::<_, Error>((
-            writer_swap(&mut writer, connection, generation),
-            pool,
-            sequence,
-        ))
-    };
-    match folded.await {
-        Ok((old, pool, sequence)) => {
-            shared.swap_pool(pool);
-            shared.progress.send_modify(|now| {
-                now.sequence = sequence;
-                now.halted = None;
-                now.generation = generation;
-            });
-            if let Err(error) = old.close().await {
-                tracing::debug!(%error, "views.close");
-            }
-            Ok(Rebuilt {
-                events: sequence,
-                sequence,
-            })
+    if let Err(error) = fold_all(&mut connection, log).await {
+        forget_unused(shared, generation)?;
+        return Err(error);
+    }
+    let (shared, log) = (Arc::clone(shared), log.clone());
+    // Views that are finished on the disk and not in use would be the ones of the next start.
+    let swapping = tokio::spawn(async move {
+        let swapped = swap(&shared, &log, connection, generation).await;
+        if swapped.is_err() {
+            forget_unused(&shared, generation)?;
         }
-        Err(error) => {
-            database::forget(&shared.directory, unused)?;
-            Err(error)
-        }
+        drop(one);
+        swapped
+    });
+    match swapping.await {
+        Ok(swapped) => swapped,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process is about to end.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
-fn writer_swap(
-    writer: &mut Writer,
-    connection: SqliteConnection,
-    generation: u64,
-) -> SqliteConnection {
+/// Folds the rest, and puts the new views in the place of those in use.
+async fn swap(
+    shared: &Shared,
+    log: &Log,
+    mut connection: SqliteConnection,
+    generation: Generation,
+) -> Result<Rebuilt, Error> {
+    // The projector waits now, so the rest is short and nothing comes in between.
+    let mut writer = shared.writer.lock().await;
+    let sequence = fold_all(&mut connection, log).await?;
+    database::finish(&mut connection).await?;
+    let pool = database::readers(&database::path(&shared.directory, generation)).await?;
     writer.generation = generation;
-    std::mem::replace(&mut writer.connection, connection)
+    let old = std::mem::replace(&mut writer.connection, connection);
+    shared.swap_pool(pool);
+    shared.progress.send_modify(|now| {
+        now.sequence = sequence;
+        now.halted = None;
+        now.generation = generation;
+    });
+    drop(writer);
+    if let Err(error) = old.close().await {
+        tracing::debug!(%error, "views.close");
+    }
+    Ok(Rebuilt {
+        events: sequence,
+        sequence,
+    })
 }
 
-/// Folds up to a sequence; answers where the fold is.
-async fn fold_until(
-    connection: &mut SqliteConnection,
-    log: &Log,
-    until: u64,
-) -> Result<u64, Error> {
+/// Removes the files of all views but those in use before `generation`, and those before these.
+fn forget_unused(shared: &Shared, generation: Generation) -> Result<(), Error> {
+    let in_use = generation - 1;
+    let unused = |found| found > in_use || found + 1 < in_use;
+    database::forget(&shared.directory, unused)
+}
+
+/// Folds up to where the log ends now; answers where the fold is.
+async fn fold_all(connection: &mut SqliteConnection, log: &Log) -> Result<u64, Error> {
+    let until = log.last_sequence().await?;
     let mut reached = checkpoint::read(connection)
         .await?
         .map_or(0, |found| found.sequence);

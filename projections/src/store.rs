@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pool: RwLock<SqlitePool>,
     pub(crate) progress: watch::Sender<Progress>,
     /// One rebuild at a time.
-    pub(crate) rebuilding: Mutex<()>,
+    pub(crate) rebuilding: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub async fn open(directory: &Path) -> Result<Store, Error> {
         }),
         pool: RwLock::new(pool),
         progress,
-        rebuilding: Mutex::new(()),
+        rebuilding: Arc::default(),
     };
     Ok(Store {
         shared: Arc::new(shared),
