@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::http::request::Parts;
@@ -55,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ingress = Ingress::new(One(application), Direct, Settings::new("localhost"));
     let listener = TcpListener::bind(listen).await?;
     let stop = CancellationToken::new();
-    let sites = Sites::new(Router::new(), Arc::new(ingress));
-    serve(listener, sites, Limits::default(), stop).await;
+    let sites = Sites::new(Router::new(), ingress);
+    serve(listener, &sites, Limits::default(), stop)?.await;
     Ok(())
 }

@@ -59,6 +59,10 @@ pub(crate) enum Error {
     Token(#[from] eai_core::jws::Error),
     #[error("failed to listen to signals: {0}")]
     Signals(io::Error),
+    #[error(
+        "cannot start threads for connections: {0}. Allow this user more of them (`ulimit -u`)"
+    )]
+    Threads(io::Error),
     #[error("a role of the platform broke off: {0}")]
     Task(tokio::task::JoinError),
     #[error(transparent)]

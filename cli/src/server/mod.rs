@@ -68,7 +68,8 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     let served = CancellationToken::new();
     let site = site(&args, &roles.platform);
     let limits = Limits::default();
-    let serving = tokio::spawn(serve(listener, site, limits, served.clone()));
+    let serving = serve(listener, &site, limits, served.clone()).map_err(Error::Threads)?;
+    let serving = tokio::spawn(serving);
 
     // A platform is of use without the profile of its user's command line.
     if let Err(error) = profile::write(&args, &data, &roles.platform, printer) {
@@ -109,10 +110,7 @@ fn site(args: &ServeArgs, platform: &Shared) -> Sites<Routing, JobConnector> {
         settings.scheme = "https";
     }
     let ingress = Ingress::new(routing, JobConnector, settings);
-    Sites::new(
-        eai_proxy::api::router(Arc::clone(platform)),
-        Arc::new(ingress),
-    )
+    Sites::new(eai_proxy::api::router(Arc::clone(platform)), ingress)
 }
 
 /// Who ends the platform by hand is done with its jobs; who terminates it may start it again.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -50,7 +51,7 @@ pub trait Connector: Send + Sync + 'static {
 }
 
 /// Where a run can be reached, without a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub enum Endpoint {
     /// An address of its own.
     Tcp(IpAddr),
@@ -116,6 +117,30 @@ pub struct ColdStart {
     pub start: Duration,
     /// Until it answered.
     pub ready: Duration,
+}
+
+impl Endpoint {
+    /// What tells it from others. A path as it is written: to take it apart would cost each request a bit.
+    fn key(&self) -> (Option<IpAddr>, &[u8]) {
+        match self {
+            Self::Tcp(address) => (Some(*address), &[]),
+            Self::Shim(path) => (None, path.as_os_str().as_encoded_bytes()),
+        }
+    }
+}
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Endpoint {}
+
+impl Hash for Endpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 impl fmt::Debug for Routed {

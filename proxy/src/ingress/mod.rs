@@ -68,9 +68,9 @@ pub struct Settings {
 
 /// The engine.
 pub struct Ingress<B, C> {
-    backends: B,
-    connector: C,
-    settings: Settings,
+    backends: Arc<B>,
+    connector: Arc<C>,
+    settings: Arc<Settings>,
     pool: Arc<Pool>,
 }
 
@@ -103,18 +103,30 @@ impl Settings {
 
 // === impl Ingress ===
 
-impl<B: Backends, C: Connector> Ingress<B, C> {
+impl<B, C> Ingress<B, C> {
     /// An engine that asks `backends` for routes and `connector` for connections.
     pub fn new(backends: B, connector: C, settings: Settings) -> Self {
-        let pool = Pool::new(settings.idle);
         Self {
-            backends,
-            connector,
-            settings,
-            pool,
+            backends: Arc::new(backends),
+            connector: Arc::new(connector),
+            pool: Pool::new(settings.idle),
+            settings: Arc::new(settings),
         }
     }
 
+    /// The same engine with idle connections of its own, for another thread.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self {
+            backends: Arc::clone(&self.backends),
+            connector: Arc::clone(&self.connector),
+            settings: Arc::clone(&self.settings),
+            pool: Pool::new(self.settings.idle),
+        }
+    }
+}
+
+impl<B: Backends, C: Connector> Ingress<B, C> {
     /// Whom a request is for.
     pub fn target(&self, request: &Parts) -> Result<Target, BadRequest> {
         target(&self.settings.domain, request)

@@ -11,6 +11,7 @@ use hyper::body::{Body, Incoming};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::service::HttpService;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,13 +19,51 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     connections: TaskTracker,
-    ending: Arc<AtomicBool>,
+    ending: Ending,
+}
+
+/// Tells a connection that it is to end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ending {
+    now: Arc<AtomicBool>,
     wake: CancellationToken,
 }
 
+// === impl Drain ===
+
 impl Drain {
-    /// Runs a connection, until its end or the one that is told to all.
-    pub(super) fn spawn<I, S>(&self, connection: UpgradeableConnection<I, S>)
+    /// For a connection.
+    pub(super) fn ending(&self) -> Ending {
+        self.ending.clone()
+    }
+
+    /// Runs a connection somewhere.
+    pub(super) fn spawn(
+        &self,
+        handle: &Handle,
+        connection: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.connections.spawn_on(connection, handle);
+    }
+
+    /// Tells all to end, and waits for it. False where some did not in time.
+    pub(super) async fn end(self, patience: Duration) -> bool {
+        self.ending.now.store(true, Ordering::Release);
+        self.ending.wake.cancel();
+        self.connections.close();
+        let ended = tokio::time::timeout(patience, self.connections.wait()).await;
+        ended.is_ok()
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    /// Runs a connection until its end, or the one that is told to all.
+    pub(super) async fn watch<I, S>(
+        self,
+        connection: UpgradeableConnection<I, S>,
+    ) -> Result<(), BoxError>
     where
         I: Read + Write + Unpin + Send + 'static,
         S: HttpService<Incoming> + Send + 'static,
@@ -34,35 +73,21 @@ impl Drain {
         <S::ResBody as Body>::Data: Send,
         <S::ResBody as Body>::Error: Into<BoxError>,
     {
-        let (ending, wake) = (Arc::clone(&self.ending), self.wake.clone());
-        self.connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let mut wake = pin!(wake.cancelled_owned());
-            let (mut listens, mut told) = (false, false);
-            let ended = poll_fn(|cx| {
-                // A task has one waker, so once is enough; each poll would take a lock that all share.
-                if !listens {
-                    listens = wake.as_mut().poll(cx).is_pending();
-                }
-                if !told && ending.load(Ordering::Acquire) {
-                    told = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                connection.as_mut().poll(cx)
-            })
-            .await;
-            if let Err(error) = ended {
-                tracing::debug!(%error, "http.connection");
+        let mut connection = pin!(connection);
+        let mut wake = pin!(self.wake.cancelled_owned());
+        let (mut listens, mut told) = (false, false);
+        poll_fn(|cx| {
+            // A task has one waker, so once is enough; each poll would take a lock that all share.
+            if !listens {
+                listens = wake.as_mut().poll(cx).is_pending();
             }
-        });
-    }
-
-    /// Tells all to end, and waits for it. False where some did not in time.
-    pub(super) async fn end(self, patience: Duration) -> bool {
-        self.ending.store(true, Ordering::Release);
-        self.wake.cancel();
-        self.connections.close();
-        let ended = tokio::time::timeout(patience, self.connections.wait()).await;
-        ended.is_ok()
+            if !told && self.now.load(Ordering::Acquire) {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(cx)
+        })
+        .await?;
+        Ok(())
     }
 }

@@ -5,11 +5,14 @@
 mod drain;
 mod site;
 mod socket;
+mod threads;
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::BoxError;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 pub use site::Sites;
 
 use crate::ingress::{Backends, Client, Connector, RequestBody};
-use drain::Drain;
+use drain::{Drain, Ending};
 use socket::Socket;
+use threads::Threads;
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
@@ -41,6 +45,8 @@ pub struct Limits {
     pub drain: Duration,
     /// Connections at a time.
     pub connections: usize,
+    /// Threads that they are spread over.
+    pub threads: usize,
 }
 
 // === impl Limits ===
@@ -53,14 +59,30 @@ impl Default for Limits {
             read_stall: Duration::from_mins(1),
             drain: Duration::from_secs(3),
             connections: 8192,
+            // The other half is for those whom the requests are for.
+            threads: std::thread::available_parallelism()
+                .map_or(1, |cores| cores.get().div_ceil(2)),
         }
     }
 }
 
-/// Serves `sites` until `stop`, then lets the requests in flight end.
-pub async fn serve<B: Backends, C: Connector>(
+/// Serves `sites` until `stop`, then lets the requests in flight end. An error is that threads could not be started.
+///
+/// A connection stays on one thread, together with those to applications that its requests take: waking another
+/// thread would cost more than most requests.
+pub fn serve<B: Backends, C: Connector>(
     listener: TcpListener,
-    sites: Sites<B, C>,
+    sites: &Sites<B, C>,
+    limits: Limits,
+    stop: CancellationToken,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let threads = Threads::start(limits.threads, || sites.beside())?;
+    Ok(accept_all(listener, threads, limits, stop))
+}
+
+async fn accept_all<B: Backends, C: Connector>(
+    listener: TcpListener,
+    threads: Threads<Sites<B, C>>,
     limits: Limits,
     stop: CancellationToken,
 ) {
@@ -74,23 +96,19 @@ pub async fn serve<B: Backends, C: Connector>(
         let Some((stream, client)) = accepted else {
             continue;
         };
-        let served = Arc::new((sites.clone(), client));
-        let service = service_fn(move |request: Request<Incoming>| {
-            let served = Arc::clone(&served);
-            async move {
-                let (sites, client) = &*served;
-                let request = request.map(|body| RequestBody::new(body, limits.body_stall));
-                Ok::<_, Infallible>(sites.answer(client, request).await)
+        let (thread, seat) = threads.least_busy();
+        let sites = Arc::clone(&thread.state);
+        let (ending, handle) = (connections.ending(), &thread.handle);
+        connections.spawn(handle, async move {
+            let ended = match TcpStream::from_std(stream) {
+                Ok(stream) => connection(stream, client, sites, limits, ending).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "http.connection");
             }
+            drop(seat);
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .max_header_size(MAX_HEAD)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(Socket::new(stream, limits.read_stall), service)
-            .with_upgrades();
-        connections.spawn(connection);
     }
     drop(listener);
     if !connections.end(limits.drain).await {
@@ -98,15 +116,45 @@ pub async fn serve<B: Backends, C: Connector>(
     }
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, Client)> {
-    let slot: OwnedSemaphorePermit = Arc::clone(slots).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, address)) => {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "http.nodelay");
-            }
-            Some((stream, Client::new(address.ip()).holding(slot)))
+/// Serves one connection to its end.
+async fn connection<B: Backends, C: Connector>(
+    stream: TcpStream,
+    client: Client,
+    sites: Arc<Sites<B, C>>,
+    limits: Limits,
+    ending: Ending,
+) -> Result<(), BoxError> {
+    let served = Arc::new((sites, client));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let served = Arc::clone(&served);
+        async move {
+            let (sites, client) = &*served;
+            let request = request.map(|body| RequestBody::new(body, limits.body_stall));
+            Ok::<_, Infallible>(sites.answer(client, request).await)
         }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(Socket::new(stream, limits.read_stall), service)
+        .with_upgrades();
+    ending.watch(connection).await
+}
+
+/// The next connection, bound to no thread yet.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(std::net::TcpStream, Client)> {
+    let slot: OwnedSemaphorePermit = Arc::clone(slots).acquire_owned().await.ok()?;
+    let accepted = listener.accept().await.and_then(|(stream, address)| {
+        stream.set_nodelay(true)?;
+        Ok((stream.into_std()?, address))
+    });
+    match accepted {
+        Ok((stream, address)) => Some((stream, Client::new(address.ip()).holding(slot))),
         Err(error) => {
             // Out of descriptors, most likely: a pause lets connections end, and the loop goes on.
             tracing::warn!(%error, "http.accept");

@@ -1,11 +1,11 @@
 //! What a listener serves: the platform's own pages, and beside them services and jobs by their host.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body as PlatformBody;
 use hyper::body::Body;
 use hyper::{Request, Response};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
 use crate::ingress::{
@@ -16,23 +16,33 @@ use crate::ingress::{
 #[derive(Debug)]
 pub struct Sites<B, C> {
     platform: Router,
-    ingress: Arc<Ingress<B, C>>,
+    ingress: Ingress<B, C>,
+    /// Where the platform's pages are made, so that they hold up nobody's requests to services.
+    home: Handle,
 }
 
 // === impl Sites ===
 
 impl<B, C> Sites<B, C> {
     /// `platform` on its own domain and every host that is not below it, `ingress` on the others.
-    pub fn new(platform: Router, ingress: Arc<Ingress<B, C>>) -> Self {
-        Self { platform, ingress }
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime, which is the one that makes the platform's pages.
+    pub fn new(platform: Router, ingress: Ingress<B, C>) -> Self {
+        Self {
+            platform,
+            ingress,
+            home: Handle::current(),
+        }
     }
-}
 
-impl<B, C> Clone for Sites<B, C> {
-    fn clone(&self) -> Self {
+    /// The same, with connections to applications of its own.
+    pub(super) fn beside(&self) -> Self {
         Self {
             platform: self.platform.clone(),
-            ingress: Arc::clone(&self.ingress),
+            ingress: self.ingress.beside(),
+            home: self.home.clone(),
         }
     }
 }
@@ -66,7 +76,14 @@ impl<B: Backends, C: Connector> Sites<B, C> {
                 PlatformBody::new(body)
             }
         });
-        let Ok(response) = self.platform.clone().oneshot(request).await;
-        response.map(ResponseBody::platform)
+        let answer = self.platform.clone().oneshot(request);
+        match AbortOnDropHandle::new(self.home.spawn(answer)).await {
+            Ok(Ok(response)) => response.map(ResponseBody::platform),
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process is about to end.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 }

@@ -2,29 +2,31 @@
 //!
 //! Tokens that were verified are remembered by their hash, so that a warm request costs no signature.
 
+use std::sync::Arc;
+
 use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use eai_core::digest::Digest;
 use eai_core::names::AccountName;
-use moka::sync::Cache;
+use papaya::HashMap;
 use time::OffsetDateTime;
 
 use crate::api::Shared;
 use crate::auth::{Claims, Kind, Rejected, bearer};
 use crate::ingress::{Failure, Identity, Ours};
 
-/// How many tokens are remembered.
-const REMEMBERED: u64 = 10_000;
+/// How many tokens are remembered, until all are verified anew.
+const REMEMBERED: usize = 10_000;
 
 /// Checks credentials.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Access {
-    verified: Cache<Digest, Verified>,
+    verified: HashMap<Digest, Arc<Verified>>,
 }
 
 /// A token that was verified.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Verified {
     account: AccountName,
     /// When it ends, in seconds since 1970.
@@ -39,14 +41,6 @@ pub(super) struct Admitted {
     pub(super) identity: Option<Identity>,
     /// What of the request is ours.
     pub(super) ours: Ours,
-}
-
-impl Default for Access {
-    fn default() -> Self {
-        Self {
-            verified: Cache::new(REMEMBERED),
-        }
-    }
 }
 
 // === impl Access ===
@@ -76,7 +70,7 @@ impl Access {
             )));
         }
         Ok(Admitted {
-            identity: Some(verified.identity),
+            identity: Some(verified.identity.clone()),
             ours: Ours {
                 authorization: true,
                 cookie: None,
@@ -84,16 +78,16 @@ impl Access {
         })
     }
 
-    fn verify(&self, platform: &Shared, request: &Parts) -> Result<Verified, Failure> {
+    fn verify(&self, platform: &Shared, request: &Parts) -> Result<Arc<Verified>, Failure> {
         let token = bearer(&request.headers)
             .map_err(|error| Failure::unauthenticated(error.message().to_owned()))?;
         let key = Digest::of(token.as_bytes());
         let now = OffsetDateTime::now_utc();
-        if let Some(known) = self.verified.get(&key) {
-            if known.ends > now.unix_timestamp() {
-                return Ok(known);
-            }
-            self.verified.invalidate(&key);
+        let known = self.verified.pin();
+        if let Some(known) = known.get(&key)
+            && known.ends > now.unix_timestamp()
+        {
+            return Ok(Arc::clone(known));
         }
         let rejected = |rejected: Rejected| Failure::unauthenticated(rejected.to_string());
         let claims = platform
@@ -101,7 +95,11 @@ impl Access {
             .verify(token, Kind::Access, now)
             .map_err(rejected)?;
         let verified = Verified::try_from(claims).map_err(|_| rejected(Rejected::Invalid))?;
-        self.verified.insert(key, verified.clone());
+        let verified = Arc::new(verified);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&verified));
         Ok(verified)
     }
 }

@@ -200,13 +200,14 @@ impl Proxy {
         let mut limits = Limits::default();
         change(&mut settings, &mut limits);
         let routes = Routes::default();
-        let ingress = Arc::new(Ingress::new(routes.clone(), Direct, settings));
+        let ingress = Ingress::new(routes.clone(), Direct, settings);
         let router = Router::new().fallback(get(async || "the platform"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let sites = Sites::new(router, ingress);
-        let server = tokio::spawn(serve(listener, sites, limits, stop.clone()));
+        let serving = serve(listener, &sites, limits, stop.clone());
+        let server = tokio::spawn(serving.expect("threads"));
         Self {
             address,
             routes,
