@@ -26,8 +26,10 @@ const GRACE: Duration = Duration::from_secs(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long the last output may take to be carried away.
+/// How long the last output may take to be carried away before the end is told.
 const OUTPUT_TIME: Duration = Duration::from_secs(5);
+/// How long it may take after that, where output could not be stored for a while.
+const LATE_OUTPUT_TIME: Duration = Duration::from_mins(1);
 
 /// A run that this executor has.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ impl Life {
                     Unstarted::TooMuch { .. } => (Outcome::Failed, "no-resources"),
                 };
                 let ended = without_exit(self.run, state, reason, told(&error));
-                self.settle(None, ended).await;
+                self.tell_end(ended).await;
             }
         }
     }
@@ -219,7 +221,7 @@ impl Life {
 
     /// Watches a run that began, by this start or an earlier one.
     async fn watch(&self, running: Running, phases: Phases, cancelled: watch::Receiver<bool>) {
-        let carried = tokio::spawn(output::carry(
+        let mut carried = tokio::spawn(output::carry(
             self.shared.tools.output.clone(),
             self.account.clone(),
             self.run,
@@ -264,10 +266,18 @@ impl Life {
             }
         };
         // Whoever reads the end of a job finds its last words.
-        if tokio::time::timeout(OUTPUT_TIME, carried).await.is_err() {
-            tracing::warn!(job = %self.run.job, "output.late");
+        let in_time = tokio::time::timeout(OUTPUT_TIME, &mut carried).await;
+        self.tell_end(ended).await;
+        // The log answers again, so the output can be stored as well.
+        if in_time.is_err()
+            && tokio::time::timeout(LATE_OUTPUT_TIME, &mut carried)
+                .await
+                .is_err()
+        {
+            tracing::warn!(job = %self.run.job, "output.lost");
+            carried.abort();
         }
-        self.settle(Some(&running), ended).await;
+        self.remove(&running).await;
     }
 
     /// Waits for whatever ends the run.
@@ -348,16 +358,12 @@ impl Life {
         running.wait().await
     }
 
-    /// Tells the log how it ended, and then removes what is left of it.
-    async fn settle(&self, running: Option<&Running>, ended: Ended) {
+    async fn tell_end(&self, ended: Ended) {
         eai_core::fail_point::reach("executor.ended");
         if let Err(superseded) = self.report.end(ended).await {
             tracing::debug!(job = %self.run.job, %superseded, "run.end");
         }
         eai_core::fail_point::reach("executor.settled");
-        if let Some(running) = running {
-            self.remove(running).await;
-        }
     }
 
     async fn remove(&self, running: &Running) {

@@ -17,9 +17,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Carries output until the run is over and all of it was carried.
 pub(super) async fn carry(output: Output, account: AccountName, run: RunId, running: Running) {
-    let mut from = None;
     loop {
-        match carry_on(&output, &account, run, &running, &mut from).await {
+        match carry_on(&output, &account, run, &running).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::warn!(job = %run.job, %error, "output.retry");
@@ -42,14 +41,10 @@ async fn carry_on(
     account: &AccountName,
     run: RunId,
     running: &Running,
-    from: &mut Option<u64>,
 ) -> Result<(), Error> {
-    let start = match *from {
-        Some(offset) => offset,
-        None => output.stored(account, run.job, run.run).await?,
-    };
+    // The server may have lost its last moments with its machine.
+    let start = output.stored(account, run.job, run.run).await?;
     let mut source = running.output(start);
-    *from = Some(start);
     while let Some(first) = source.next().await? {
         let mut bytes = first.bytes.len();
         let mut batch = vec![chunk(first)];
@@ -58,9 +53,7 @@ async fn carry_on(
             bytes += next.bytes.len();
             batch.push(chunk(next));
         }
-        let reached = batch.last().map_or(start, |chunk| chunk.offset);
         output.append(account, run.job, run.run, &batch).await?;
-        *from = Some(reached);
     }
     Ok(())
 }
