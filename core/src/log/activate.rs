@@ -44,6 +44,9 @@ impl Log {
             let state = self.state::<ServiceAggregate>(&address).await?;
             let state = state.ok_or_else(|| Refusal::not_found("there is no such service"))?;
             let (run, parts) = service::activate(account, &state, &job)?;
+            if !parts.is_empty() {
+                live.expect_run();
+            }
             *activated.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
             Ok::<_, Error>(parts)
         };

@@ -11,8 +11,10 @@ use super::probe::{Silent, probe};
 use super::report::{Report, Superseded};
 use crate::process::{Listening, Running};
 
-/// The first pause between two looks; it grows by half each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The shortest pause between two looks; later ones are a share of the wait so far, which is what they cost at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// That share: one in so many.
+const PAUSE_SHARE: u32 = 10;
 /// The longest pause until it answers.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The pause once it answers.
@@ -76,7 +78,7 @@ impl Watch<'_> {
     }
 
     async fn until_ready(&self) {
-        let (mut pause, since) = (FIRST_PAUSE, Instant::now());
+        let since = Instant::now();
         let (mut told, mut next) = (0, EXPLAIN_AFTER);
         while let Err(silent) = self.probe().await {
             if told < EXPLANATIONS && since.elapsed() > next {
@@ -84,8 +86,8 @@ impl Watch<'_> {
                 told += 1;
                 next *= 4;
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+            let pause = since.elapsed() / PAUSE_SHARE;
+            tokio::time::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
         }
     }
 

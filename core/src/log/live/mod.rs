@@ -45,6 +45,8 @@ struct Inner {
     ended: Mutex<VecDeque<JobId>>,
     changes: broadcast::Sender<Change>,
     sequence: watch::Sender<u64>,
+    /// Told before a run is asked for.
+    expected: Notify,
 }
 
 /// What changed.
@@ -181,6 +183,7 @@ impl Live {
                 ended: Mutex::new(VecDeque::new()),
                 changes,
                 sequence,
+                expected: Notify::new(),
             }),
         };
         for (id, epoch) in snapshot.executors {
@@ -236,6 +239,16 @@ impl Live {
     /// What changes from now on. A listener that lags has to look at everything.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
+    }
+
+    /// Says that a run is about to be asked for, so that what takes a while can begin. No more than a hint.
+    pub fn expect_run(&self) {
+        self.inner.expected.notify_one();
+    }
+
+    /// Waits for such a hint.
+    pub async fn run_expected(&self) {
+        self.inner.expected.notified().await;
     }
 
     /// The last sequence that was folded.
