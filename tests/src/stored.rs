@@ -8,6 +8,7 @@ use nkeys::KeyPair;
 use serde_json::Value;
 
 use crate::platform::Platform;
+use crate::until_async;
 
 /// The stream of events.
 #[derive(Clone, Debug)]
@@ -35,11 +36,12 @@ impl Stored {
         let key = KeyPair::new_user();
         let jwt = user(User::Platform, &account, &key, 0).expect("a token");
         let credentials = creds_text(&jwt, &key).expect("credentials");
-        let client = ConnectOptions::with_credentials(&credentials)
-            .expect("credentials")
-            .connect(platform.nats_url())
-            .await
-            .expect("a connection");
+        let connect = || async {
+            let options = ConnectOptions::with_credentials(&credentials).expect("credentials");
+            options.connect(platform.nats_url()).await
+        };
+        // The server may just be coming up again.
+        let client = until_async("a connection", connect).await;
         let stream = jetstream::new(client).get_stream(STREAM).await;
         Self {
             stream: stream.expect("the stream"),
