@@ -54,7 +54,7 @@ async fn a_platform_killed_while_fifty_wait_carries_on() {
 #[tokio::test]
 async fn rounds_with_faults() {
     let options = Options { rounds: 6, seed: 3 };
-    let summary = run(&options).await;
+    let summary = run(&options, |_| {}).await;
     assert!(
         summary.passed(),
         "{summary}\nto see it again: tests/soak/activation --rounds 6 --seed 3"

@@ -28,8 +28,8 @@ pub struct Summary {
     pub violations: Vec<String>,
 }
 
-/// Runs the rounds on one platform. What each does comes from the seed.
-pub async fn run(options: &Options) -> Summary {
+/// Runs the rounds on one platform. What each does comes from the seed. `told` hears how far it is after each.
+pub async fn run(options: &Options, mut told: impl FnMut(&Summary)) -> Summary {
     let mut random = StdRng::seed_from_u64(options.seed);
     let mut platform = Platform::start();
     let mut summary = Summary::default();
@@ -37,6 +37,7 @@ pub async fn run(options: &Options) -> Summary {
         let round = Round::choose(number, &mut random);
         round.play(&mut platform, &mut summary).await;
         summary.rounds += 1;
+        told(&summary);
     }
     summary
 }

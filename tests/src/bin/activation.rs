@@ -1,9 +1,9 @@
 //! Fifty requests at once on cold services, round after round: see `tests/soak/activation`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use eai_tests::activation::{Options, run};
+use eai_tests::activation::{Options, Summary, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -14,12 +14,25 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let summary = run(&options).await;
+    let summary = run(&options, |summary| progress(summary, options.rounds)).await;
     say(&summary.to_string());
     if summary.passed() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// A line that is written over on a terminal; every tenth one elsewhere.
+fn progress(summary: &Summary, of: u32) {
+    let mut out = std::io::stderr();
+    let end = if out.is_terminal() { '\r' } else { '\n' };
+    if end == '\r' || summary.rounds % 10 == 0 {
+        let (rounds, violations) = (summary.rounds, summary.violations.len());
+        drop(write!(
+            out,
+            "round {rounds} of {of}, {violations} violations{end}"
+        ));
     }
 }
 
