@@ -19,8 +19,10 @@ macro_rules! variables {
 
 variables! {
     EAI_ACCOUNT: "The default account.",
+    EAI_BACKEND: "Server: what jobs run with: `auto`, `docker` or `process`.",
     EAI_CONFIG_DIR: "The folder of profiles and caches, `~/.eai` if unset.",
     EAI_DATA_DIR: "Server: where the platform keeps its data.",
+    EAI_DEFAULT_IMAGE: "Server: the image of specs that name none.",
     EAI_DOMAIN: "Server: the domain of service URLs.",
     EAI_EXTERNAL_URL: "Server: the URL that users reach it by, if a proxy is in front.",
     EAI_KEEP_JOBS: "Server: leave jobs running when Ctrl-C ends the platform.",
@@ -39,6 +41,7 @@ variables! {
     EAI_TOKEN: "An access token; wins over the profile's.",
     EAI_UNSAFE_FSYNC: "Server: accept a disk that may lose acknowledged events.",
     EAI_URL: "The platform's URL; wins over the profile's.",
+    DOCKER_HOST: "Server: the socket of Docker, such as `unix:///var/run/docker.sock`.",
     PATH: "Server: where `nats-server` and `bwrap` are looked for.",
     NO_COLOR: "If set, no colours, on a terminal either.",
 }

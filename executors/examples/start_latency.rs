@@ -7,7 +7,8 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use eai_executors::process::{Process, Run, Settings};
+use eai_executors::backend::Run;
+use eai_executors::process::{Process, Settings};
 
 const ROUNDS: usize = 200;
 /// What runs: it says the time.
@@ -52,12 +53,14 @@ fn run(name: &str) -> Run {
     Run {
         name: name.to_owned(),
         hostname: "bench".to_owned(),
+        image: String::new(),
         command: NOW.map(str::to_owned).to_vec(),
         env: Vec::new(),
         workdir: None,
         mounts: Vec::new(),
         cpu_milli: 1000,
         mem_mib: 256,
+        gpus: 0,
         metadata: serde_json::Value::Null,
     }
 }

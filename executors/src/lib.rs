@@ -1,11 +1,14 @@
-//! Where the jobs of eai run: executors, and the sandboxed processes that they start.
+//! Where the jobs of eai run: executors, and the sandboxed processes and containers that they start.
 //!
 //! It must not know views or HTTP routes: executors follow events and answer with commands.
 
+pub mod backend;
 pub mod data;
+pub mod docker;
 mod environment;
 pub mod executor;
 mod limits;
+mod listening;
 pub mod process;
 pub mod shim;
 mod spool;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use eai_executors::process::{ConnectError, Kind, Signal};
+use eai_executors::backend::{ConnectError, Kind, Signal};
 
 #[tokio::test]
 async fn a_command_runs_says_something_and_ends() {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use eai_executors::process::State;
+use eai_executors::backend::State;
 
 #[tokio::test]
 async fn a_run_goes_on_when_the_platform_is_killed_and_is_adopted() {
@@ -30,7 +30,7 @@ async fn a_run_goes_on_when_the_platform_is_killed_and_is_adopted() {
         async move { wait(&running).await }
     });
     running
-        .signal(eai_executors::process::Signal::Term)
+        .signal(eai_executors::backend::Signal::Term)
         .await
         .unwrap();
     let exit = waiting.await.unwrap();

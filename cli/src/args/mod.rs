@@ -19,7 +19,7 @@ pub(crate) use nouns::{
     ServerCommand, ServerVerb, TailArgs, UserVerb,
 };
 pub(crate) use output::{FormatArg, OutputArgs};
-pub(crate) use serve::{LogFormat, ServeArgs};
+pub(crate) use serve::{BackendArg, LogFormat, ServeArgs};
 pub(crate) use service::{NewService, ServiceVerb, UpdateService};
 
 use crate::env;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
+use eai_core::spec::Image;
 
 use crate::env;
 
@@ -44,6 +45,13 @@ pub(crate) struct ServeArgs {
     /// The largest size of everything that was pushed, such as 100GiB
     #[arg(long, value_name = "SIZE", env = env::EAI_DATA_MAX_BYTES)]
     pub(crate) data_max_bytes: Option<ByteSize>,
+    /// What jobs run with
+    #[arg(long, value_enum, value_name = "NAME", env = env::EAI_BACKEND,
+        default_value_t = BackendArg::Auto)]
+    pub(crate) backend: BackendArg,
+    /// The image of services and jobs whose spec names none, where jobs run with docker
+    #[arg(long, value_name = "IMAGE", env = env::EAI_DEFAULT_IMAGE)]
+    pub(crate) default_image: Option<Image>,
     /// How long a job may take until it answers on its port, such as 10m
     #[arg(long, value_name = "TIME", env = env::EAI_START_TIMEOUT, default_value = "10m")]
     pub(crate) start_timeout: humantime::Duration,
@@ -60,6 +68,17 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, value_name = "FORMAT", env = env::EAI_LOG_FORMAT,
         default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+}
+
+/// What jobs run with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendArg {
+    /// Docker if it answers and has or can get an image, else process
+    Auto,
+    /// Containers of this machine's Docker
+    Docker,
+    /// Sandboxes of bubblewrap, with this machine's own files
+    Process,
 }
 
 /// How log lines are written.

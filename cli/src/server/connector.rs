@@ -2,7 +2,8 @@
 
 use std::io;
 
-use eai_executors::shim::{self, ConnectError};
+use eai_executors::backend::ConnectError;
+use eai_executors::shim;
 use eai_proxy::ingress::{Connector, Endpoint};
 use tokio::net::TcpStream;
 
@@ -21,7 +22,7 @@ impl Connector for JobConnector {
 
 fn io_error(error: ConnectError) -> io::Error {
     let kind = match &error {
-        ConnectError::Refused(_) => io::ErrorKind::ConnectionRefused,
+        ConnectError::Refused(_) | ConnectError::RefusedAt(_) => io::ErrorKind::ConnectionRefused,
         ConnectError::Gone => io::ErrorKind::NotConnected,
         ConnectError::Timeout(_) => io::ErrorKind::TimedOut,
         ConnectError::Failed { .. } | ConnectError::Io(_) => io::ErrorKind::Other,

@@ -55,6 +55,8 @@ pub(crate) enum Error {
     Views(eai_projections::Error),
     #[error(transparent)]
     Executor(#[from] eai_executors::executor::Error),
+    #[error("jobs cannot run with `{asked}`: {reason}. Or start with --backend auto")]
+    Backend { asked: &'static str, reason: String },
     #[error("failed to sign a token: {0}")]
     Token(#[from] eai_core::jws::Error),
     #[error("failed to listen to signals: {0}")]

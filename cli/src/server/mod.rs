@@ -3,6 +3,7 @@
 //! This module wires the roles together and decides the order in which they come up and go down. What a
 //! role does lives in its crate.
 
+mod backend;
 mod bootstrap;
 mod connector;
 mod data_dir;

@@ -17,10 +17,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::backend;
 use super::bootstrap;
 use super::data_dir::DataDir;
 use super::nats::{self, Search, Supervisor, Timeouts};
-use super::work::{Alive, Backend, Work};
+use super::work::{Alive, Work};
 use crate::args::ServeArgs;
 
 /// The size of the event log where nothing is asked.
@@ -129,7 +130,7 @@ impl Roles {
         }
 
         let seed = supervisor.signing_key();
-        let backend = Backend::find(data).await;
+        let chosen = Box::pin(backend::choose(args, data)).await?;
         let alive = Alive::load(&views, &log).await;
         let facts = Facts {
             platform: data.platform(),
@@ -138,8 +139,8 @@ impl Roles {
             nats_url: supervisor.url(),
             monitor_creds: supervisor.monitor_file().display().to_string(),
             data_directory: data.path().display().to_string(),
-            backend: backend.name.into(),
-            backend_reason: backend.reason.clone(),
+            backend: chosen.name.into(),
+            backend_reason: chosen.reason.clone(),
             nats_version: supervisor.version().to_string(),
         };
         let tokens = Tokens::new(data.platform(), copy(seed)?);
@@ -163,7 +164,7 @@ impl Roles {
             Work::idle(alive)
         } else {
             let url = platform.urls.platform();
-            Box::pin(Work::start(args, data, url, alive, &backend, tools)).await?
+            Box::pin(Work::start(args, data, url, alive, &chosen, tools)).await?
         };
         let sweeper = tokio::spawn(content::sweep(Arc::clone(&platform), stop.clone()));
         let tasks = Tasks {

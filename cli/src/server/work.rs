@@ -1,6 +1,5 @@
 //! What makes services run: routes in memory, policies, and the executor of this machine.
 
-use std::ffi::OsString;
 use std::sync::Arc;
 
 use eai_core::ids::ExecutorId;
@@ -9,28 +8,20 @@ use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
 use eai_core::log::{Controller, Log};
 use eai_executors::executor::{Executor, Settings, Stop, Tools};
-use eai_executors::process::{self, Process, Unusable};
 use eai_projections::Views;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::Error;
+use super::backend::Chosen;
 use super::data_dir::DataDir;
 use crate::args::ServeArgs;
-use crate::env;
 
 /// What is alive, and what follows the log for it.
 pub(crate) struct Alive {
     pub(crate) live: Live,
     feed: JoinHandle<()>,
-}
-
-/// What jobs run with on this machine, and why.
-pub(crate) struct Backend {
-    pub(crate) name: &'static str,
-    pub(crate) reason: String,
-    process: Option<Arc<Process>>,
 }
 
 /// The executor and the policies, while they run.
@@ -59,44 +50,6 @@ impl Alive {
     }
 }
 
-// === impl Backend ===
-
-impl Backend {
-    /// Finds out what jobs can run with.
-    pub(crate) async fn find(data: &DataDir) -> Self {
-        let none = |reason: String| Self {
-            name: "none",
-            reason,
-            process: None,
-        };
-        let shim = match std::env::current_exe() {
-            Ok(binary) => vec![binary.into_os_string(), OsString::from("shim")],
-            Err(error) => return none(format!("the path of this program is not known: {error}")),
-        };
-        let path = std::env::var_os(env::PATH).unwrap_or_default();
-        let settings = process::Settings::new(data.path().join("runs"), shim, path);
-        match Process::new(settings).await {
-            Ok(process) => Self {
-                name: "process",
-                reason: format!("bubblewrap works here; limits by {}", process.limits()),
-                process: Some(Arc::new(process)),
-            },
-            Err(unusable) => {
-                let reason = told(&unusable);
-                tracing::warn!(reason, "server.no_backend: no job can run");
-                none(reason)
-            }
-        }
-    }
-}
-
-fn told(unusable: &Unusable) -> String {
-    match std::error::Error::source(unusable) {
-        Some(source) => format!("{unusable}: {source}"),
-        None => unusable.to_string(),
-    }
-}
-
 // === impl Work ===
 
 impl Work {
@@ -106,7 +59,7 @@ impl Work {
         data: &DataDir,
         url: String,
         alive: Alive,
-        backend: &Backend,
+        chosen: &Chosen,
         (log, objects, output): (Log, Objects, Output),
     ) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(Stop::No);
@@ -117,7 +70,7 @@ impl Work {
             stop,
         };
         let live = &work.alive.live;
-        if let Some(process) = &backend.process {
+        if let Some(backend) = &chosen.backend {
             let settings = Settings {
                 id: ExecutorId(Uuid::new_v5(&data.platform().0, b"executor/0")),
                 account: data.account().clone(),
@@ -126,13 +79,14 @@ impl Work {
                 cpu_milli: cores() * 1000,
                 mem_mib: memory_mib(),
                 cache: data.path().join("cache"),
+                default_image: args.default_image.as_ref().map(ToString::to_string),
             };
             let tools = Tools {
                 log: log.clone(),
                 live: live.clone(),
                 objects,
                 output,
-                process: Arc::clone(process),
+                backend: Arc::clone(backend),
             };
             let executor = Executor::start(settings, tools, stopped).await?;
             work.executor = Some(tokio::spawn(executor.run()));

@@ -21,8 +21,8 @@ use super::exit::without_exit;
 use super::life::Life;
 use super::report::Report;
 use super::{Error, Executor, Ledger, Settings, Shared, Stop, Tools};
+use crate::backend::{Found, Running, State};
 use crate::data::Cache;
-use crate::process::{Found, State};
 
 /// How long what is alive may take to have all that the log has.
 const CATCH_UP: Duration = Duration::from_mins(1);
@@ -47,9 +47,9 @@ pub(super) async fn start(
         return Err(log::Error::Unavailable(reason).into());
     }
     let ours = ours(&settings, &tools).await?;
-    let mut found: HashMap<RunId, Found> = HashMap::new();
+    let mut found: HashMap<RunId, Found<Running>> = HashMap::new();
     let mut orphans = Vec::new();
-    for run in tools.process.found().await.map_err(Error::Found)? {
+    for run in tools.backend.found().await.map_err(Error::Found)? {
         match serde_json::from_value(run.metadata.clone()) {
             Ok(id) if ours.iter().any(|ours| ours.run == id) => {
                 found.insert(id, run);
@@ -107,7 +107,8 @@ pub(super) async fn start(
             }
         });
     }
-    for orphan in orphans {
+    // What was lost before it began may have left something, too.
+    for orphan in orphans.into_iter().chain(found.into_values()) {
         tracing::info!(
             run = orphan.running.name(),
             "run.orphan: nobody has it any more"
@@ -165,7 +166,7 @@ async fn say_started(
     let started = Started {
         id: settings.id,
         epoch: 0,
-        backend: "process".into(),
+        backend: tools.backend.name().into(),
         cpu_milli: settings.cpu_milli,
         mem_mib: settings.mem_mib,
         adopted: runs(adopted),

@@ -32,7 +32,7 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
     let Some(cancelled) = shared.hold(live.id, mem_mib.into()) else {
         return;
     };
-    shared.tools.process.expect();
+    shared.tools.backend.expect();
     match claim(&shared, &live, &job).await {
         Ok(run) => {
             let queue = OffsetDateTime::now_utc() - live.since;

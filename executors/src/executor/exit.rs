@@ -3,7 +3,7 @@
 use eai_core::executor::Run as RunId;
 use eai_core::job::{Ended, Outcome};
 
-use crate::process::Exit;
+use crate::backend::Exit;
 
 /// How a run ended whose command came to an end by itself. `ready` tells whether it ever answered.
 pub(super) fn ended(run: RunId, exit: &Exit, port: u16, ready: bool) -> Ended {
@@ -13,8 +13,13 @@ pub(super) fn ended(run: RunId, exit: &Exit, port: u16, ready: bool) -> Ended {
         format!(" before it listened on port {port}")
     };
     let (state, reason, message) = if exit.lost {
-        let message = "the process that watched over it was killed".to_owned();
-        (Outcome::Interrupted, "lost", message)
+        let message = exit.failure.clone();
+        let unknown = || "the process that watched over it was killed".to_owned();
+        (
+            Outcome::Interrupted,
+            "lost",
+            message.unwrap_or_else(unknown),
+        )
     } else if let Some(failure) = &exit.failure {
         (Outcome::Failed, "start-failed", failure.clone())
     } else if exit.oom {

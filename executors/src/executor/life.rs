@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use eai_core::command::Cause;
 use eai_core::digest::Digest;
 use eai_core::executor::Run as RunId;
-use eai_core::job::{Command, Ended, Endpoint, Outcome, Phases, Started, Submitted};
+use eai_core::job::{Command, Ended, Outcome, Phases, Started, Submitted};
 use eai_core::log::objects;
 use eai_core::names::AccountName;
 use eai_core::spec::RUNTIME_PATH;
@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use super::exit::{ended, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
-use super::{Shared, Stop, folder_name, output};
+use super::{Shared, Stop, folder_name, image, output};
+use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
 use crate::data::{self, Tree};
 use crate::environment;
-use crate::process::{Bind, Exit, Run, RunError, Running, Signal, StartError};
 
 /// How long a command may take to end by itself once it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -48,6 +48,8 @@ pub(super) struct Life {
 enum Unstarted {
     #[error("it ended before it began")]
     Cancelled,
+    #[error(transparent)]
+    Image(#[from] image::Missing),
     #[error(transparent)]
     Data(#[from] data::Error),
     #[error(transparent)]
@@ -105,6 +107,7 @@ impl Life {
             Err(error) => {
                 let (state, reason) = match error {
                     Unstarted::Cancelled => (Outcome::Cancelled, "cancelled"),
+                    Unstarted::Image(_) => (Outcome::Failed, "image-missing"),
                     Unstarted::Data(_) => (Outcome::Failed, "data-missing"),
                     Unstarted::Start(_) => (Outcome::Failed, "start-failed"),
                     Unstarted::TooMuch { .. } => (Outcome::Failed, "no-resources"),
@@ -122,18 +125,25 @@ impl Life {
     ) -> Result<(Running, Vec<Tree>), Unstarted> {
         self.check_resources()?;
         let clock = Instant::now();
+        let image = tokio::select! {
+            biased;
+            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Unstarted::Cancelled),
+            image = image::prepare(&self.shared, &self.account, self.run, &self.submitted) => image?,
+        };
+        phases.image = micros(clock.elapsed());
+        let clock = Instant::now();
         let (binds, trees) = tokio::select! {
             biased;
             _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Unstarted::Cancelled),
             data = self.data() => data?,
         };
         phases.data = micros(clock.elapsed());
-        let clock = Instant::now();
         let spec = &self.submitted.configuration.spec;
         let command = spec.runtime.command.arguments().iter();
         let run = Run {
             name: folder_name(self.run),
             hostname: self.run.job.to_string(),
+            image,
             command: command.map(ToString::to_string).collect(),
             env: environment::variables(
                 &self.submitted,
@@ -144,13 +154,15 @@ impl Life {
             mounts: binds,
             cpu_milli: spec.resources.cpu.milli().into(),
             mem_mib: spec.resources.mem.mebibytes().into(),
+            gpus: spec.resources.gpu.get().into(),
             metadata: serde_json::to_value(self.run).unwrap_or_default(),
         };
         eai_core::fail_point::reach("executor.prepared");
-        let running = self.shared.tools.process.start(&run).await?;
-        phases.create = micros(clock.elapsed());
+        let begun = self.shared.tools.backend.start(&run).await?;
+        phases.create = micros(begun.create);
+        phases.start = micros(begun.start);
         eai_core::fail_point::reach("executor.running");
-        Ok((running, trees))
+        Ok((begun.running, trees))
     }
 
     fn check_resources(&self) -> Result<(), Unstarted> {
@@ -172,7 +184,7 @@ impl Life {
                 memory(settings.mem_mib),
             );
         }
-        if resources.gpu.get() > 0 {
+        if resources.gpu.get() > 0 && !self.shared.tools.backend.has_images() {
             return too_much(
                 "a graphics processor".into(),
                 "none for sandboxed processes".into(),
@@ -329,22 +341,24 @@ impl Life {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let began = running.started().ok().flatten().map(|started| started.at);
+        let began = running.started().map(|started| started.at);
         let began = began.map_or(now, Duration::from_millis);
         let left = (began + Duration::from_secs(most)).saturating_sub(now);
         tokio::time::sleep(left).await;
     }
 
     fn started(&self, running: &Running) -> Command {
-        let began = running.started().ok().flatten();
+        let began = running.started();
+        let backend = &self.shared.tools.backend;
+        let port = self.submitted.configuration.spec.port.get();
         Command::Start(Started {
             run: self.run.run,
             claim: self.run.claim,
-            backend: "process".into(),
-            endpoint: Endpoint::Unix(running.endpoint().into()),
+            backend: backend.name().into(),
+            endpoint: running.endpoint(port),
             limits: running.limits().into(),
             network: began.map_or_else(|| "none".into(), |began| began.network),
-            image_ignored: true,
+            image_ignored: !backend.has_images(),
         })
     }
 

@@ -6,6 +6,7 @@
 mod adopt;
 mod claim;
 mod exit;
+mod image;
 mod life;
 mod output;
 mod probe;
@@ -29,8 +30,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::backend::{Backend, FoundError};
 use crate::data::Cache;
-use crate::process::Process;
 
 /// How an executor is set up.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Settings {
     pub mem_mib: u64,
     /// Where versions of data are kept as folders.
     pub cache: PathBuf,
+    /// The image of specs that name none.
+    pub default_image: Option<String>,
 }
 
 /// What an executor works with.
@@ -63,7 +66,7 @@ pub struct Tools {
     /// Where output goes.
     pub output: Output,
     /// What runs commands.
-    pub process: Arc<Process>,
+    pub backend: Arc<Backend>,
 }
 
 /// Why an executor does not start.
@@ -74,7 +77,7 @@ pub enum Error {
     Log(#[from] log::Error),
     /// The runs of an earlier start cannot be looked at.
     #[error("cannot look at the runs that are there: {0}")]
-    Found(#[source] std::io::Error),
+    Found(#[source] FoundError),
     /// The cache of data cannot be used.
     #[error(transparent)]
     Cache(#[from] crate::data::Error),
@@ -164,6 +167,7 @@ impl Executor {
             while self.lives.join_next().await.is_some() {}
         }
         self.lives.shutdown().await;
+        shared.tools.backend.close().await;
         shared.say_stopped().await;
     }
 

@@ -1,12 +1,12 @@
 //! Carries a run's output to where everyone can read it, from where that stopped the last time.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use eai_core::executor::Run as RunId;
 use eai_core::log::output::{self, Chunk, Output, Source};
 use eai_core::names::AccountName;
 
-use crate::process::{self, Kind, Running};
+use crate::backend::{self, Kind, Running};
 
 /// The most pieces that travel together.
 const BATCH: usize = 64;
@@ -14,6 +14,8 @@ const BATCH: usize = 64;
 const BATCH_BYTES: usize = 256 * 1024;
 /// How long after a failure it is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a note may take.
+const NOTE_TIME: Duration = Duration::from_secs(5);
 
 /// Carries output until the run is over and all of it was carried.
 pub(super) async fn carry(output: Output, account: AccountName, run: RunId, running: Running) {
@@ -25,6 +27,28 @@ pub(super) async fn carry(output: Output, account: AccountName, run: RunId, runn
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// Says something about a run before its command does. Where it can't be stored, it isn't said.
+pub(super) async fn note(output: &Output, account: &AccountName, run: RunId, text: String) {
+    let noted = async {
+        let end = output.stored(account, run.job, run.run).await?;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let note = Chunk {
+            stream: Source::Platform,
+            time: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            offset: end + u64::try_from(text.len()).unwrap_or_default(),
+            bytes: text.into(),
+        };
+        output.append(account, run.job, run.run, &[note]).await
+    };
+    match tokio::time::timeout(NOTE_TIME, noted).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::debug!(job = %run.job, %error, "output.note"),
+        Err(_) => tracing::debug!(job = %run.job, "output.note: not in time"),
     }
 }
 
@@ -58,7 +82,7 @@ async fn carry_on(
     Ok(())
 }
 
-fn chunk(from: process::Chunk) -> Chunk {
+fn chunk(from: backend::Chunk) -> Chunk {
     Chunk {
         stream: match from.kind {
             Kind::Stdout => Source::Stdout,

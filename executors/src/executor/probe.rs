@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use crate::process::{ConnectError, Running};
+use crate::backend::{ConnectError, Running};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);

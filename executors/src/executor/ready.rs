@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::probe::{Silent, probe};
 use super::report::{Report, Superseded};
-use crate::process::{Listening, Running};
+use crate::backend::{Listening, Running};
 
 /// The shortest pause between two looks; later ones are a share of the wait so far, which is what they cost at most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
@@ -116,7 +116,8 @@ impl Watch<'_> {
     /// Says why a run is not ready, where that was not said yet.
     async fn explain(&self, silent: &Silent) {
         let listening = self.running.listening().await.unwrap_or_default();
-        let reason = explanation(self.spec.port.get(), silent, &listening);
+        let loopback = self.running.reaches_loopback();
+        let reason = explanation(self.spec.port.get(), silent, &listening, loopback);
         if self.state.borrow().hint.as_ref() == Some(&reason) {
             return;
         }
@@ -130,10 +131,18 @@ impl Watch<'_> {
     }
 }
 
-/// Why nothing answers, by who listens instead.
-fn explanation(port: u16, silent: &Silent, listening: &[Listening]) -> String {
+/// Why nothing answers, by who listens instead. `loopback` tells whether a loopback address is reached.
+fn explanation(port: u16, silent: &Silent, listening: &[Listening], loopback: bool) -> String {
     if let Silent::Answer { .. } = silent {
         return silent.to_string();
+    }
+    let hidden = |found: &&Listening| found.port == port && found.address.is_loopback();
+    if let Some(found) = listening.iter().find(hidden).filter(|_| !loopback) {
+        return format!(
+            "the job listens on {}:{port} only, where nobody outside its container reaches it: let it \
+             listen on 0.0.0.0",
+            found.address
+        );
     }
     let others: Vec<_> = listening
         .iter()
@@ -158,7 +167,7 @@ pub(super) fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::ConnectError;
+    use crate::backend::ConnectError;
 
     #[test]
     fn another_port_is_told() {
@@ -167,9 +176,20 @@ mod tests {
             address: "127.0.0.1".parse().unwrap(),
             port: 3000,
         }];
-        let text = explanation(8080, &refused, &listening);
+        let text = explanation(8080, &refused, &listening, true);
         assert!(text.contains("the job listens on 3000"), "{text}");
-        let text = explanation(8080, &refused, &[]);
+        let text = explanation(8080, &refused, &[], false);
         assert_eq!(text, "nothing listens on port 8080 yet");
+    }
+
+    #[test]
+    fn a_loopback_address_that_is_not_reached_is_told() {
+        let refused = Silent::Connect(ConnectError::Refused(8080));
+        let listening = [Listening {
+            address: "127.0.0.1".parse().unwrap(),
+            port: 8080,
+        }];
+        let text = explanation(8080, &refused, &listening, false);
+        assert!(text.contains("listen on 0.0.0.0"), "{text}");
     }
 }

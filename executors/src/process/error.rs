@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::run::Invalid;
+use crate::backend::Invalid;
 
 /// Why this machine can't run sandboxed processes.
 #[derive(Debug, thiserror::Error)]

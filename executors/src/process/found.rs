@@ -3,39 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use super::run::check_name;
 use super::running::Running;
-use crate::shim::{Exit, Files};
+use crate::backend::{Found, State, check_name};
+use crate::shim::Files;
 
 /// How the names of trials begin, which are nobody's runs.
 pub(super) const TRIAL: &str = "trial-";
 
-/// A run whose folder is there.
-#[derive(Debug)]
-pub struct Found {
-    /// To go on with it, or to remove it.
-    pub running: Running,
-    /// What was kept with it; null where that can't be read.
-    pub metadata: serde_json::Value,
-    /// How far it is.
-    pub state: State,
-}
-
-/// How far a run is that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Its shim lives.
-    Live,
-    /// It is over.
-    Exited(Exit),
-    /// It began, its shim was killed, and nobody knows how it ended.
-    Lost,
-    /// It never began: starting it was cut short.
-    Broken,
-}
-
 /// Every run in a folder, by name. Removes what was being removed.
-pub(super) async fn found(folder: &Path) -> io::Result<Vec<Found>> {
+pub(super) async fn found(folder: &Path) -> io::Result<Vec<Found<Running>>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -63,8 +39,21 @@ pub(super) async fn found(folder: &Path) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Ends and removes every run in a folder: what is left of a platform that runs jobs otherwise by now.
+pub async fn sweep(folder: &Path) -> io::Result<usize> {
+    if !folder.is_dir() {
+        return Ok(0);
+    }
+    let found = found(folder).await?;
+    for run in &found {
+        let removed = run.running.remove().await;
+        removed.map_err(|error| error.source)?;
+    }
+    Ok(found.len())
+}
+
 /// What there is of one run.
-pub(super) async fn look(name: String, files: Files) -> io::Result<Found> {
+pub(super) async fn look(name: String, files: Files) -> io::Result<Found<Running>> {
     let order = files.order().ok().flatten();
     let limits = order.as_ref().map(|order| order.limits.clone());
     let running = Running::new(name, files.clone(), limits);

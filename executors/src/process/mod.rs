@@ -4,18 +4,14 @@
 
 mod error;
 mod found;
+mod freeze;
 mod output;
 mod probe;
-mod run;
 mod running;
 mod start;
 
 pub use error::{RunError, StartError, Unusable};
-pub use found::{Found, State};
+pub use found::sweep;
 pub use output::Output;
-pub use run::{Bind, Invalid, Run};
 pub use running::Running;
 pub use start::{Process, Settings};
-
-pub use crate::shim::{ConnectError, Exit, Listening, Signal, Started};
-pub use crate::spool::{Chunk, Kind};

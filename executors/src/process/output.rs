@@ -2,8 +2,9 @@
 
 use std::io;
 
+use crate::backend::Chunk;
 use crate::shim::{Conversation, Files, Request};
-use crate::spool::{Chunk, Reader};
+use crate::spool::Reader;
 
 /// Reads output, whoever else reads it too.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 use super::error::{StartError, Unusable};
 use super::found::TRIAL;
-use super::run::Run;
 use super::start::Process;
+use crate::backend::Run;
 use crate::shim::{WayOut, network_possible};
 
 /// What a sandbox needs that older ones lack.
@@ -79,12 +79,14 @@ pub(super) async fn trial(process: &Process) -> Result<(), Unusable> {
     let run = Run {
         name: format!("{TRIAL}{}", std::process::id()),
         hostname: "trial".to_owned(),
+        image: String::new(),
         command: vec!["true".to_owned()],
         env: Vec::new(),
         workdir: None,
         mounts: Vec::new(),
         cpu_milli: 1000,
         mem_mib: 64,
+        gpus: 0,
         metadata: serde_json::Value::Null,
     };
     let running = process.start(&run).await.map_err(|error| match error {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::error::RunError;
+use super::freeze::set_frozen;
 use super::output::Output;
+use crate::backend::{ConnectError, Exit, Listening, Signal, Started};
 use crate::limits::Limits;
-use crate::shim::{
-    ConnectError, Conversation, Exit, Files, Listening, Request, Signal, Started, is_gone, release,
-};
+use crate::shim::{Conversation, Files, Request, is_gone, release};
 
 /// A handle on a run. It may be over, and stays readable until it is removed.
 #[derive(Clone, Debug)]
@@ -94,6 +94,27 @@ impl Running {
             Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(self.failed("signal", error)),
         }
+    }
+
+    /// Lets none of its processes go on, until it is thawed.
+    pub async fn freeze(&self) -> Result<(), RunError> {
+        let frozen = self.set_frozen(true).await;
+        frozen.map_err(|source| self.failed("freeze", source))
+    }
+
+    /// Lets its processes go on. Nothing happens to one that was not frozen.
+    pub async fn thaw(&self) -> Result<(), RunError> {
+        let thawed = self.set_frozen(false).await;
+        thawed.map_err(|source| self.failed("thaw", source))
+    }
+
+    async fn set_frozen(&self, frozen: bool) -> io::Result<()> {
+        let limits = self.inner.limits.clone();
+        let files = self.inner.files.clone();
+        tokio::task::spawn_blocking(move || set_frozen(&files, limits.as_ref(), frozen))
+            .await
+            .map_err(io::Error::other)
+            .flatten()
     }
 
     /// Who listens in the sandbox; nobody once it is over.

@@ -11,12 +11,12 @@ use std::time::Duration;
 use eai_core::turns::Turns;
 
 use super::error::{StartError, Unusable};
-use super::found::{Found, State, found, look};
+use super::found::{found, look};
 use super::probe;
-use super::run::Run;
 use super::running::Running;
+use crate::backend::{Exit, Found, Run, Started, State};
 use crate::limits::{Caps, Parent};
-use crate::shim::{Exit, Files, Order, Request, Started, WayOut, bind};
+use crate::shim::{Files, Order, Request, WayOut, bind};
 
 /// How long a sandbox may take to be made.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -127,7 +127,7 @@ impl Process {
     }
 
     /// Every run whose folder is there, by name.
-    pub async fn found(&self) -> io::Result<Vec<Found>> {
+    pub async fn found(&self) -> io::Result<Vec<Found<Running>>> {
         found(&self.settings.folder).await
     }
 

@@ -12,36 +12,10 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::address;
 use super::wire::{LINE_MAX, Request};
+use crate::backend::ConnectError;
 
 /// How long a shim may take to open a connection in its sandbox.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why there is no connection into a sandbox.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nobody in the sandbox listens there.
-    #[error("nothing listens on port {0} in the sandbox: listen on 127.0.0.1, 0.0.0.0 or ::")]
-    Refused(u16),
-    /// The run is over, or its shim was killed.
-    #[error("the run is over: its sandbox takes no connections any more")]
-    Gone,
-    /// The shim did not answer in time.
-    #[error(
-        "the sandbox gave no connection to port {0} within 10 s: look whether its process hangs"
-    )]
-    Timeout(u16),
-    /// The sandbox could not open one.
-    #[error("the sandbox could not open a connection to port {port}: {reason}")]
-    Failed {
-        /// The port asked for.
-        port: u16,
-        /// In the kernel's words.
-        reason: String,
-    },
-    /// The socket of the shim broke.
-    #[error("failed to talk to the sandbox's shim: if it goes on, stop the run")]
-    Io(#[source] io::Error),
-}
 
 /// A conversation with a shim after its request was sent.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use super::order::Order;
-use super::wire::Exit;
+use crate::backend::Exit;
 
 /// The command's own exit code, or 128 and the number of the signal that ended it.
 pub(super) fn by_code(code: i32) -> Exit {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::network::Helper;
 use super::order::Order;
-use super::wire::{Exit, Started};
+use crate::backend::{Exit, Started};
 
 /// The largest document read from a folder.
 const DOCUMENT_MAX: u64 = 8 * 1024 * 1024;

@@ -9,7 +9,6 @@ mod ending;
 mod fence;
 mod files;
 mod launch;
-mod listening;
 mod namespace;
 mod network;
 mod order;
@@ -20,14 +19,14 @@ mod stage;
 mod supervise;
 mod wire;
 
-pub use client::{ConnectError, connect};
-pub use wire::{Exit, Listening, Signal, Started};
+pub use client::connect;
 
 pub(crate) use address::bind;
 pub(crate) use client::{Conversation, is_gone};
 pub(crate) use files::Files;
 pub(crate) use network::possible as network_possible;
 pub(crate) use order::{Order, WayOut};
+pub(crate) use sandbox::{GID, UID};
 pub(crate) use supervise::release;
 pub(crate) use wire::Request;
 

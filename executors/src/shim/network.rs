@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,12 @@ impl Helper {
         let (_, after) = stat.rsplit_once(')')?;
         let ticks = after.split_whitespace().nth(19)?.parse().ok()?;
         Some(Self { pid, ticks })
+    }
+
+    /// The PID namespace that it is in, if it is still the same process.
+    pub(crate) fn namespace(&self) -> Option<PathBuf> {
+        let namespace = std::fs::read_link(format!("/proc/{}/ns/pid", self.pid)).ok()?;
+        (Self::of(self.pid).as_ref() == Some(self)).then_some(namespace)
     }
 
     /// Ends it, if it is still the same process.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::Run;
 use crate::limits::{Caps, Limits};
-use crate::process::Run;
 
 /// All that a shim has to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use rustix::fs::MemfdFlags;
 use rustix::io::FdFlags;
 
 use super::order::Order;
-use crate::process::Bind;
+use crate::backend::Bind;
 
 /// The user of every sandbox, inside and, where the platform is root, outside.
 pub(crate) const UID: u32 = 13011;

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::listening::listening;
-use super::wire::{Exit, Request, Signal, Started};
+use super::wire::Request;
+use crate::backend::{Exit, Signal, Started};
+use crate::listening::listening;
 
 /// How many may ask at once: each has two open files at most, of the 1,024 that a process has.
 const CLIENTS: usize = 400;
@@ -109,7 +111,7 @@ async fn answer(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
         }
         Request::Listening => {
             let found = match running(&mut phase).await {
-                Some(_) => listening()?,
+                Some(_) => listening(Path::new("/proc/self"))?,
                 None => Vec::new(),
             };
             say(&mut stream, &found).await

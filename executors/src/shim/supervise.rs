@@ -23,8 +23,8 @@ use super::order::Order;
 use super::pump::Pump;
 use super::serve::{Phase, Shared, serve};
 use super::stage::stage;
-use super::wire::{Exit, Started};
 use super::{complain, now};
+use crate::backend::{Exit, Started};
 use crate::limits::{Limits, no_core};
 use crate::spool::{Kind, Writer};
 

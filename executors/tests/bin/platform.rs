@@ -5,7 +5,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use eai_executors::process::{Process, Run, Settings};
+use eai_executors::backend::Run;
+use eai_executors::process::{Process, Settings};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use eai_executors::process::{Bind, Exit, Kind, Process, Run, Running, Settings};
+use eai_executors::backend::{Bind, Exit, Kind, Run};
+use eai_executors::process::{Process, Running, Settings};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
@@ -64,12 +65,14 @@ pub fn command(name: &str, command: &[&str]) -> Run {
     Run {
         name: name.to_owned(),
         hostname: "test".to_owned(),
+        image: String::new(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         env: Vec::new(),
         workdir: None,
         mounts: Vec::new(),
         cpu_milli: 1000,
         mem_mib: 256,
+        gpus: 0,
         metadata: serde_json::json!({ "name": name }),
     }
 }

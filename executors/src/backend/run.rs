@@ -16,14 +16,17 @@ const OWN: [&str; 12] = [
     "/sys", "/usr",
 ];
 
-/// One command in a sandbox.
+/// One command in a sandbox or container.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// Names it and its folder: `a-z`, digits, dots and dashes, at most 128 bytes.
     pub name: String,
     /// What the sandbox calls itself.
     pub hostname: String,
-    /// The program and its arguments.
+    /// What the files around it are taken from; empty where the machine's own are used.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// The program and its arguments; the image's own where it is empty.
     pub command: Vec<String>,
     /// Variables on top of `PATH`, `HOME`, `USER`, `LOGNAME`, `LANG` and `HOSTNAME`.
     pub env: Vec<(String, String)>,
@@ -35,6 +38,9 @@ pub struct Run {
     pub cpu_milli: u64,
     /// Memory; 0 is no limit.
     pub mem_mib: u64,
+    /// Graphics processors.
+    #[serde(default)]
+    pub gpus: u32,
     /// Kept with the run for whoever adopts it.
     pub metadata: serde_json::Value,
 }
@@ -102,7 +108,9 @@ impl Run {
         if !(1..=63).contains(&self.hostname.len()) || !self.hostname.bytes().all(letters) {
             return Err(Invalid::Hostname(self.hostname.clone()));
         }
-        if self.command.first().is_none_or(String::is_empty) {
+        // An image knows what to run in it.
+        let has_own = self.command.is_empty() && !self.image.is_empty();
+        if self.command.first().is_none_or(String::is_empty) && !has_own {
             return Err(Invalid::NoCommand);
         }
         for (what, count) in [
@@ -149,7 +157,7 @@ impl Run {
     }
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), Invalid> {
+pub(crate) fn check_name(name: &str) -> Result<(), Invalid> {
     let fits = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
     };
@@ -181,6 +189,7 @@ mod tests {
         Run {
             name: "0198c5b0-0000-7000-8000-000000000000.0.1".to_owned(),
             hostname: "job-1".to_owned(),
+            image: String::new(),
             command: vec!["true".to_owned()],
             env: vec![("A".to_owned(), "b=c".to_owned())],
             workdir: Some("/service".to_owned()),
@@ -191,6 +200,7 @@ mod tests {
             }],
             cpu_milli: 0,
             mem_mib: 0,
+            gpus: 0,
             metadata: serde_json::Value::Null,
         }
     }

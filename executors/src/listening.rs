@@ -1,9 +1,10 @@
-//! Who listens in the network namespace that this process is in, by the kernel's own tables.
+//! Who listens in a process's network namespace, by the kernel's own tables.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
-use super::wire::Listening;
+use crate::backend::Listening;
 
 /// The state of a socket that listens.
 const LISTEN: &str = "0A";
@@ -11,11 +12,11 @@ const LISTEN: &str = "0A";
 /// The most that is told.
 const MANY: usize = 256;
 
-/// The ports that are listened on, in order.
-pub(super) fn listening() -> io::Result<Vec<Listening>> {
-    let mut found = parse(&std::fs::read_to_string("/proc/self/net/tcp")?);
+/// The ports that are listened on, in order. The process is named by its folder in `/proc`.
+pub(crate) fn listening(process: &Path) -> io::Result<Vec<Listening>> {
+    let mut found = parse(&std::fs::read_to_string(process.join("net/tcp"))?);
     // There is none where the kernel has no IPv6.
-    if let Ok(table) = std::fs::read_to_string("/proc/self/net/tcp6") {
+    if let Ok(table) = std::fs::read_to_string(process.join("net/tcp6")) {
         found.extend(parse(&table));
     }
     found.sort_by_key(|listening| (listening.port, listening.address));

@@ -1,0 +1,133 @@
+//! What runs commands on this machine, sandboxes or containers, behind one set of words.
+//!
+//! It must not know jobs or events: a run has a name, and whoever names it knows why it runs.
+
+mod run;
+mod running;
+mod values;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use run::check_name;
+pub use run::{Bind, Invalid, Run};
+pub use running::{Output, RunError, Running};
+pub use values::{ConnectError, Exit, Found, Listening, Signal, Started, State};
+
+pub use crate::spool::{Chunk, Kind};
+
+use crate::docker::{self, Docker, Notes};
+use crate::process::{self, Process};
+
+/// What runs commands.
+#[derive(Debug)]
+pub enum Backend {
+    /// Sandboxes of bubblewrap.
+    Process(Process),
+    /// Containers of a Docker engine.
+    Docker(Docker),
+}
+
+/// A run that was brought to its start.
+#[derive(Debug)]
+pub struct Begun {
+    /// The run.
+    pub running: Running,
+    /// How long it took to make what it runs in.
+    pub create: Duration,
+    /// How long its command took to begin after that.
+    pub start: Duration,
+}
+
+/// Why a run did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// In a sandbox.
+    #[error(transparent)]
+    Process(#[from] process::StartError),
+    /// In a container.
+    #[error(transparent)]
+    Docker(#[from] docker::StartError),
+}
+
+/// Why the runs of an earlier platform cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundError {
+    /// Those in sandboxes.
+    #[error("failed to read the folder of runs")]
+    Process(#[source] std::io::Error),
+    /// Those in containers.
+    #[error(transparent)]
+    Docker(#[from] docker::Error),
+}
+
+// === impl Backend ===
+
+impl Backend {
+    /// For events and rows.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Process(_) => "process",
+            Self::Docker(_) => "docker",
+        }
+    }
+
+    /// Whether runs see the files of an image, and not those of the machine.
+    pub fn has_images(&self) -> bool {
+        matches!(self, Self::Docker(_))
+    }
+
+    /// Sees to it that an image is there; says in notes what takes time.
+    pub async fn prepare(&self, image: &str, notes: Notes) -> Result<(), docker::ImageError> {
+        match self {
+            Self::Process(_) => Ok(()),
+            Self::Docker(docker) => docker.prepare(image, notes).await,
+        }
+    }
+
+    /// Says that a run will be started soon: what takes its time begins now.
+    pub fn expect(&self) {
+        match self {
+            Self::Process(process) => process.expect(),
+            Self::Docker(_) => {}
+        }
+    }
+
+    /// Starts a run, or takes up the one of this name that was started before: a command is never
+    /// begun twice under one name, even where nobody knows how it went.
+    pub async fn start(&self, run: &Run) -> Result<Begun, StartError> {
+        match self {
+            Self::Process(process) => {
+                let clock = Instant::now();
+                let running = process.start(run).await?;
+                Ok(Begun {
+                    running: Running::Process(running),
+                    create: clock.elapsed(),
+                    start: Duration::ZERO,
+                })
+            }
+            Self::Docker(docker) => Ok(docker.start(run).await?),
+        }
+    }
+
+    /// Every run that is there, by name.
+    pub async fn found(&self) -> Result<Vec<Found<Running>>, FoundError> {
+        match self {
+            Self::Process(process) => {
+                let found = process.found().await.map_err(FoundError::Process)?;
+                Ok(found.into_iter().map(Found::into).collect())
+            }
+            Self::Docker(docker) => {
+                let found = docker.found().await?;
+                Ok(found.into_iter().map(Found::into).collect())
+            }
+        }
+    }
+
+    /// Removes what runs share, if none is left.
+    pub async fn close(&self) {
+        match self {
+            Self::Process(_) => {}
+            Self::Docker(docker) => docker.close().await,
+        }
+    }
+}

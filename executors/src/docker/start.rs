@@ -1,0 +1,352 @@
+//! Starts runs, each at most once by its name.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
+use eai_core::turns::Turns;
+
+use super::container::{Place, body};
+use super::engine::{Engine, Error, QUICK, SLOW, call, socket, until_answered};
+use super::error::{ImageError, StartError, Unusable};
+use super::found;
+use super::image::{self, Notes};
+use super::label::Label;
+use super::network::Network;
+use super::running::{Inner, Running, remove};
+use super::state::{Seen, Status, look};
+use super::watch::Watch;
+use crate::backend::{Begun, Found, Run};
+
+/// How often an address may be taken, or the network gone, before a start fails.
+const ATTEMPTS: usize = 20;
+
+/// How containers are made on this machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which platform they belong to: `a-z`, digits and dashes.
+    pub platform: String,
+    /// The value of `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// Where it is noted what was read of their output. Made where it isn't there.
+    pub marks: PathBuf,
+    /// The most processes and threads of a run.
+    pub pids: i64,
+}
+
+/// Runs commands in containers.
+#[derive(Debug)]
+pub struct Docker {
+    settings: Settings,
+    engine: Engine,
+    network: Network,
+    watch: Arc<Watch>,
+    version: String,
+    init: bool,
+    /// The runs being started, so that each is started by one.
+    starting: Turns<String>,
+    pulling: Turns<String>,
+}
+
+/// What is to be done with a container that has a run's name.
+enum There {
+    /// It is the one that is to be started.
+    Made(String, Ipv4Addr),
+    /// It is the one that was started.
+    Begun(Box<Seen>),
+    /// It is gone by now.
+    Gone,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The usual bounds: 512 processes.
+    pub fn new(platform: String, docker_host: Option<String>, marks: PathBuf) -> Self {
+        Self {
+            platform,
+            docker_host,
+            marks,
+            pids: 512,
+        }
+    }
+
+    async fn connect(&self) -> Result<Engine, Unusable> {
+        let host = self.docker_host.as_deref();
+        let socket =
+            socket(host).ok_or_else(|| Unusable::Elsewhere(host.unwrap_or_default().to_owned()))?;
+        let connected = Engine::connect(&socket).await;
+        connected.map_err(|source| Unusable::Away { socket, source })
+    }
+}
+
+// === impl Docker ===
+
+impl Docker {
+    /// Finds out whether the engine answers, and makes the platform's network.
+    pub async fn new(settings: Settings) -> Result<Self, Unusable> {
+        let engine = settings.connect().await?;
+        std::fs::create_dir_all(&settings.marks).map_err(|source| Unusable::Folder {
+            path: settings.marks.clone(),
+            source,
+        })?;
+        let info = call("describe itself", QUICK, engine.docker.info()).await?;
+        let network = Network::new(&settings.platform);
+        network.address(&engine).await?;
+        Ok(Self {
+            watch: Arc::new(Watch::start(&engine, &settings.platform)),
+            version: info.server_version.unwrap_or_default(),
+            init: info.init_binary.is_some_and(|binary| !binary.is_empty()),
+            settings,
+            engine,
+            network,
+            starting: Turns::default(),
+            pulling: Turns::default(),
+        })
+    }
+
+    /// The engine's version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Why an image is neither here nor to be had; none where it is.
+    pub async fn lacks(&self, image: &str) -> Option<String> {
+        match image::is_there(&self.engine, image).await {
+            Ok(true) => None,
+            Ok(false) => image::unreachable(&self.engine, image).await,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Sees to it that an image is there; says in notes what takes time.
+    pub async fn prepare(&self, image: &str, notes: Notes) -> Result<(), ImageError> {
+        if image::is_there(&self.engine, image).await? {
+            return Ok(());
+        }
+        let pull = async {
+            // Somebody else may have pulled it meanwhile.
+            if image::is_there(&self.engine, image).await? {
+                return Ok(());
+            }
+            image::pull(&self.engine, image, &notes).await
+        };
+        self.pulling.take(image.to_owned(), pull).await
+    }
+
+    /// Starts a run, or takes up the one of this name that was started before: a command is never
+    /// begun twice under one name, even where nobody knows how it went.
+    pub async fn start(&self, run: &Run) -> Result<Begun, StartError> {
+        run.check()?;
+        let label = Label::of(&run.name)?;
+        let start = self.start_alone(run, &label);
+        self.starting.take(label.container(), start).await
+    }
+
+    /// Every container of this platform, by the names of the runs.
+    pub async fn found(&self) -> Result<Vec<Found<Running>>, Error> {
+        found::found(&self.engine, &self.settings, |seen| self.running(seen)).await
+    }
+
+    /// Removes the network, if nothing is left in it.
+    pub async fn close(&self) {
+        let left = found::containers(&self.engine, &self.settings.platform).await;
+        let removed = match left {
+            Ok(left) if left.is_empty() => self.network.remove(&self.engine).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "docker.close: the network is left to the next start");
+        }
+    }
+
+    async fn start_alone(&self, run: &Run, label: &Label) -> Result<Begun, StartError> {
+        let clock = Instant::now();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let (id, address) = match self.make(run, label, attempts).await? {
+                There::Made(id, address) => (id, address),
+                There::Begun(seen) => {
+                    return Ok(Begun {
+                        running: self.running(&seen)?.into(),
+                        create: clock.elapsed(),
+                        start: Duration::ZERO,
+                    });
+                }
+                There::Gone => continue,
+            };
+            eai_core::fail_point::reach("docker.created");
+            let create = clock.elapsed();
+            let clock = Instant::now();
+            match self.begin(&id).await {
+                Ok(()) => {
+                    let inner = self.inner(label, id, address, now());
+                    return Ok(Begun {
+                        running: Running::new(inner).into(),
+                        create,
+                        start: clock.elapsed(),
+                    });
+                }
+                Err(error) => {
+                    remove(&self.engine, &id).await?;
+                    if !self.is_worth_another(&error, attempts).await {
+                        return Err(refused(error, run));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the container, or finds it.
+    async fn make(&self, run: &Run, label: &Label, attempt: usize) -> Result<There, StartError> {
+        let address = until_answered(|| self.network.address(&self.engine)).await?;
+        let place = Place {
+            platform: &self.settings.platform,
+            network: self.network.name(),
+            address,
+            pids: self.settings.pids,
+            init: self.init,
+        };
+        let body = body(run, label, place);
+        match until_answered(|| self.create(label, body.clone())).await {
+            Ok(id) => Ok(There::Made(id, address)),
+            Err(error) if error.status() == Some(409) => self.there(label).await,
+            Err(error) if self.is_worth_another(&error, attempt).await => Ok(There::Gone),
+            Err(error) => Err(refused(error, run)),
+        }
+    }
+
+    async fn create(&self, label: &Label, body: ContainerCreateBody) -> Result<String, Error> {
+        let name = label.container();
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        let made = self.engine.docker.create_container(Some(options), body);
+        Ok(call("make a container", SLOW, made).await?.id)
+    }
+
+    /// What has the name of this run already.
+    async fn there(&self, label: &Label) -> Result<There, StartError> {
+        let name = label.container();
+        let Some(seen) = look(&self.engine, &name).await? else {
+            return Ok(There::Gone);
+        };
+        let is_ours = seen.platform.as_deref() == Some(&self.settings.platform);
+        match &seen.label {
+            Some(found) if is_ours && found == label => match (&seen.status, seen.address) {
+                (Status::Made, Some(address)) => Ok(There::Made(seen.id, address)),
+                (Status::Made, None) => Err(StartError::Taken(name)),
+                (Status::Runs | Status::Ended(_), _) => Ok(There::Begun(Box::new(seen))),
+            },
+            Some(found) if is_ours && found.claim < label.claim => {
+                remove(&self.engine, &seen.id).await?;
+                Ok(There::Gone)
+            }
+            Some(_) if is_ours => Err(StartError::Superseded(name)),
+            _ => Err(StartError::Taken(name)),
+        }
+    }
+
+    /// Starts a container that was made, once: where there was no answer, it is looked what became of it.
+    async fn begin(&self, id: &str) -> Result<(), Error> {
+        loop {
+            let started = self
+                .engine
+                .docker
+                .start_container(id, None::<StartContainerOptions>);
+            match call("start a container", SLOW, started).await {
+                Err(error @ Error::Away { .. }) => {
+                    tracing::warn!(%error, "docker.away");
+                    match look(&self.engine, id).await? {
+                        Some(seen) if seen.status == Status::Made => {}
+                        _ => return Ok(()),
+                    }
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Whether a refusal is about what is chosen anew with the next attempt.
+    async fn is_worth_another(&self, error: &Error, attempt: usize) -> bool {
+        let Error::Refused { message, .. } = error else {
+            return false;
+        };
+        if attempt == ATTEMPTS {
+            return false;
+        }
+        if message.contains("Address already in use") {
+            return true;
+        }
+        // Somebody tidied up.
+        let is_gone = message.contains(self.network.name()) && message.contains("not found");
+        if is_gone {
+            self.network.doubt().await;
+        }
+        is_gone
+    }
+
+    fn running(&self, seen: &Seen) -> Result<Running, StartError> {
+        let label = seen.label.clone();
+        let (Some(label), Some(address)) = (label, seen.address) else {
+            return Err(StartError::Taken(seen.id.clone()));
+        };
+        let inner = self.inner(&label, seen.id.clone(), address, seen.started);
+        Ok(Running::new(inner))
+    }
+
+    fn inner(&self, label: &Label, id: String, address: Ipv4Addr, started: u64) -> Inner {
+        Inner {
+            engine: self.engine.clone(),
+            watch: Arc::clone(&self.watch),
+            name: label.name(),
+            container: label.container(),
+            id,
+            address,
+            started,
+            marks: self.settings.marks.clone(),
+        }
+    }
+}
+
+/// Removes every container of a platform, and its network: what is left of one that runs jobs otherwise by now.
+pub async fn sweep(settings: &Settings) -> Result<usize, Unusable> {
+    let engine = settings.connect().await?;
+    let left = found::containers(&engine, &settings.platform).await?;
+    for id in &left {
+        remove(&engine, id).await?;
+    }
+    Network::new(&settings.platform).remove(&engine).await?;
+    let folder: &Path = &settings.marks;
+    super::marks::keep_only(folder, &[]);
+    Ok(left.len())
+}
+
+/// What the engine said of a container that it did not make or start.
+fn refused(error: Error, run: &Run) -> StartError {
+    let Error::Refused { message, .. } = &error else {
+        return error.into();
+    };
+    let program = run.command.first().map_or("", String::as_str);
+    let not_found = ["executable file not found", "no such file or directory"];
+    let text = if message.contains("exec:") && not_found.iter().any(|text| message.contains(text)) {
+        format!(
+            "the image {} has no program {program:?}: {message}",
+            run.image
+        )
+    } else if message.contains("could not select device driver") {
+        format!("this machine has no graphics processors for containers: {message}")
+    } else {
+        format!("Docker could not run the image {}: {message}", run.image)
+    };
+    StartError::Refused(text)
+}
+
+/// Unix milliseconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
