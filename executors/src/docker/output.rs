@@ -30,8 +30,8 @@ const CHUNK: usize = 32 * 1024;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the log of a container that ended may go on.
 const TAIL: Duration = Duration::from_secs(5);
-/// Pieces of one moment may stand in the log in any order, as far as this, in nanoseconds.
-const DISORDER: u64 = 1_000_000_000;
+/// Pieces of one moment may stand in the log in any order, most often as far as this, in nanoseconds.
+const DISORDER: u64 = 10_000_000;
 const SECOND: u64 = 1_000_000_000;
 
 type Log = Pin<Box<dyn Stream<Item = Result<LogOutput, Cause>> + Send>>;
@@ -56,8 +56,12 @@ pub struct Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skip {
     Nothing,
-    /// All up to the piece of the mark.
+    /// All up to the piece of the mark, of which nothing was met yet.
+    To(Mark),
+    /// All up to the piece of the mark, which is on its way.
     UpTo(Mark),
+    /// All that is as old as the piece of the mark, which the engine has dropped.
+    Older(Mark),
     /// So many bytes.
     Bytes(u64),
 }
@@ -169,7 +173,10 @@ impl Output {
         self.is_last = matches!(seen.status, Status::Ended(_));
         self.counter = Counter::default();
         if self.at.time > 0 {
-            self.skip = Skip::UpTo(self.at);
+            self.skip = match self.skip {
+                Skip::Older(_) => self.skip,
+                _ => Skip::To(self.at),
+            };
         } else if self.at.offset > BASE {
             self.skip = Skip::Bytes(self.at.offset - BASE);
         }
@@ -222,6 +229,10 @@ impl Output {
                 }
             };
         }
+        if let Skip::To(mark) | Skip::UpTo(mark) = self.skip {
+            self.skip = Skip::Older(mark);
+            return Ok(());
+        }
         self.over = true;
         let note = last_note(&self.running).await?;
         let Some(note) = note else { return Ok(()) };
@@ -247,13 +258,18 @@ impl Output {
                 self.skip = Skip::Bytes(left.saturating_sub(length));
                 return Vec::new();
             }
-            Skip::UpTo(mark) if piece.time <= mark.time.saturating_add(DISORDER) => {
+            Skip::To(mark) if piece.time <= mark.time.saturating_add(DISORDER) => {
+                self.skip = Skip::UpTo(mark);
+                return self.pass(piece);
+            }
+            Skip::UpTo(mark) if piece.time <= mark.time.saturating_add(SECOND) => {
                 if (piece.time, piece.nth) == (mark.time, mark.nth) {
                     self.skip = Skip::Nothing;
                 }
                 return Vec::new();
             }
-            Skip::UpTo(_) => {
+            Skip::Older(mark) if piece.time <= mark.time => return Vec::new(),
+            Skip::To(_) | Skip::UpTo(_) | Skip::Older(_) => {
                 self.skip = Skip::Nothing;
                 let note = "[older output dropped: there was more than the engine keeps]\n";
                 let dropped = Piece {

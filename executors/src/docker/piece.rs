@@ -26,6 +26,8 @@ pub(super) struct Piece {
 pub(super) struct Counter {
     newer: HashMap<u64, u32>,
     older: HashMap<u64, u32>,
+    /// The time of the line that each stream has not ended.
+    open: HashMap<Kind, u64>,
 }
 
 // === impl Counter ===
@@ -41,12 +43,24 @@ impl Counter {
         let space = message.iter().position(|byte| *byte == b' ')?;
         let (time, bytes) = message.split_at_checked(space)?;
         let time = nanos(str::from_utf8(time).ok()?)?;
+        let bytes = self.end_line(kind, time, bytes.get(1..)?);
         Some(Piece {
             kind,
             time,
             nth: self.count(time),
-            bytes: bytes.get(1..)?.to_vec(),
+            bytes,
         })
+    }
+
+    /// Engines before 23 lose the end of a line that is longer than 16 KiB: it is known by the next piece, which
+    /// is of another time.
+    fn end_line(&mut self, kind: Kind, time: u64, bytes: &[u8]) -> Vec<u8> {
+        let lost = self.open.remove(&kind).is_some_and(|open| open != time);
+        if !bytes.ends_with(b"\n") {
+            self.open.insert(kind, time);
+        }
+        let end: &[u8] = if lost { b"\n" } else { b"" };
+        [end, bytes].concat()
     }
 
     fn count(&mut self, time: u64) -> u32 {
@@ -83,6 +97,16 @@ mod tests {
         assert_eq!((between.kind, between.nth), (Kind::Stderr, 1));
         let second = counter.piece(out("1970-01-01T00:00:01.5Z ")).unwrap();
         assert_eq!((second.nth, second.bytes.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_long_line_has_an_end() {
+        let mut counter = Counter::default();
+        let mut read = |text| counter.piece(out(text)).unwrap().bytes;
+        assert_eq!(read("1970-01-01T00:00:01Z long"), b"long");
+        assert_eq!(read("1970-01-01T00:00:01Z er"), b"er");
+        assert_eq!(read("1970-01-01T00:00:02Z next\n"), b"\nnext\n");
+        assert_eq!(read("1970-01-01T00:00:03Z next\n"), b"next\n");
     }
 
     #[test]

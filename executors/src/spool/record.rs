@@ -7,7 +7,7 @@ pub(crate) const HEADER: usize = 4 + 1 + 8;
 pub(crate) const BODY_MAX: usize = 64 * 1024;
 
 /// Where a piece of output came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The command's standard output.
     Stdout,
