@@ -187,6 +187,28 @@ remove_cgroups() {
   done
 }
 
+# end_containers DATA_DIR: what a platform that was killed has left in Docker: containers, then their network. True
+# when there was a container to end.
+end_containers() {
+  local id label
+  local -a left
+  # Made with the first container.
+  [[ -d $1/docker ]] && have command -v docker || return 1
+  id=$(sed -n 's/.*"platform": *"\([0-9a-f-]*\)".*/\1/p' "$1/platform.json" 2>/dev/null)
+  [[ $id ]] || return 1
+  label=label=eai.platform=$id
+  have docker version || {
+    say "Docker does not answer: if this platform has containers, they are left. Once it answers, run this again"
+    return 1
+  }
+  mapfile -t left < <(docker network ls --quiet --filter "$label")
+  set -- "${left[@]}"
+  mapfile -t left < <(docker ps --all --quiet --filter "$label")
+  ((${#left[@]} == 0)) || docker rm --force --volumes "${left[@]}" >/dev/null || true
+  (($# == 0)) || docker network rm "$@" >/dev/null || true
+  ((${#left[@]} > 0))
+}
+
 # need_bubblewrap: what jobs run in.
 need_bubblewrap() {
   have command -v bwrap || install_packages "jobs run in sandboxes of bubblewrap, and it is missing" bubblewrap

@@ -92,3 +92,39 @@ async fn a_command_that_is_not_there_ends_with_127_and_says_so() {
     assert_eq!(wait(&running).await.code, Some(126));
     running.remove().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_frozen_run_does_nothing_until_it_is_thawed() {
+    let platform = Platform::new().await;
+    let script = "sh -c 'while :; do :; done' & echo up; wait";
+    let running = platform.start(&sh("a.0.1", script)).await;
+    says(&running, "up").await;
+    running.thaw().await.unwrap();
+    running.freeze().await.unwrap();
+    running.freeze().await.unwrap();
+    let frozen = busy_ticks().await;
+    assert_eq!(busy_ticks().await, frozen);
+    running.thaw().await.unwrap();
+    let thawed = tokio::time::timeout(PATIENCE, async { while busy_ticks().await == frozen {} });
+    thawed.await.expect("it goes on");
+    // One that is frozen can be ended, too.
+    running.freeze().await.unwrap();
+    running.signal(Signal::Kill).await.unwrap();
+    assert_eq!(wait(&running).await.code, Some(137));
+    running.remove().await.unwrap();
+}
+
+/// How long the busy shell has had a processor, after a while in which it would have had more.
+async fn busy_ticks() -> u64 {
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
+    for _ in 0..3 {
+        tick.tick().await;
+    }
+    let busy = processes("while :; do :; done");
+    let ticks = busy.iter().filter_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let after = stat.rsplit_once(')')?.1.to_owned();
+        after.split_whitespace().nth(11)?.parse::<u64>().ok()
+    });
+    ticks.sum()
+}

@@ -8,7 +8,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         script = self.rfile.read(int(self.headers["content-length"]))
         done = subprocess.run(
-            ["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=50
+            ["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=50
         )
         self.send_response(200)
         self.send_header("content-length", str(len(done.stdout)))

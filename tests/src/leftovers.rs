@@ -22,6 +22,8 @@ pub struct Leftovers {
     pub cgroups: Vec<PathBuf>,
     /// Mounts of this machine's that lie in the directory.
     pub mounts: Vec<String>,
+    /// Containers, by their ids.
+    pub containers: Vec<String>,
 }
 
 impl Leftovers {
@@ -36,6 +38,7 @@ impl Leftovers {
             processes: processes(&runs),
             cgroups: cgroups(&runs),
             mounts: mounts.lines().filter(ours).map(str::to_owned).collect(),
+            containers: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 pub mod activation;
 mod api;
+mod backend;
 pub mod chaos;
 mod following;
 mod leftovers;
@@ -16,6 +17,7 @@ mod stored;
 mod wait;
 
 pub use api::{Answer, Api, text};
+pub use backend::Backend;
 pub use following::Following;
 pub use leftovers::Leftovers;
 pub use nats::{Event, Monitor};

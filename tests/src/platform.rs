@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::backend::{self, Backend};
 use crate::leftovers::{self, Leftovers};
 use crate::wait::until;
 
@@ -26,6 +27,8 @@ pub struct Setup {
     pub binary: Option<PathBuf>,
     /// Where it listens, if that is not to be chosen by the platform.
     pub listen: Option<String>,
+    /// Whether it may speak to Docker.
+    pub docker: bool,
 }
 
 /// A running platform. Dropping it kills what belongs to it, and nothing else.
@@ -79,6 +82,14 @@ impl Setup {
         }
     }
 
+    /// The same, with jobs that run with this.
+    #[must_use]
+    pub fn on(mut self, backend: Backend) -> Self {
+        self.flags.extend(backend.flags());
+        self.docker = backend == Backend::Docker;
+        self
+    }
+
     /// A platform that reaches a place on purpose: see `eai_core::fail_point`. Needs `tests/lib/sabotaged`.
     pub fn fail_point(place: &str) -> Self {
         let tests = std::env::current_exe().expect("a test has a path");
@@ -120,6 +131,11 @@ impl Platform {
     /// Starts one with no flags and waits until it is ready.
     pub fn start() -> Self {
         Self::start_with(Setup::default())
+    }
+
+    /// Starts one whose jobs run with this, and waits until it is ready.
+    pub fn on(backend: Backend) -> Self {
+        Self::start_with(Setup::default().on(backend))
     }
 
     /// Starts one and waits until it is ready.
@@ -247,9 +263,12 @@ impl Platform {
             .filter_map(|name| Some((name, std::env::var_os(name)?)))
             .collect();
         command.env_clear().envs(kept).env("HOME", self.home.path());
-        command
-            .env("EAI_DATA_DIR", self.data())
-            .env("DOCKER_HOST", self.path("no-docker.sock"));
+        command.env("EAI_DATA_DIR", self.data());
+        if !self.setup.docker {
+            command.env("DOCKER_HOST", self.path("no-docker.sock"));
+        } else if let Some(host) = std::env::var_os("DOCKER_HOST") {
+            command.env("DOCKER_HOST", host);
+        }
     }
 
     /// Ends it as a service manager does; the exit code.
@@ -334,7 +353,25 @@ impl Platform {
 
     /// What runs of its jobs have on this machine now.
     pub fn leftovers(&self) -> Leftovers {
-        Leftovers::of(&self.data())
+        let mut left = Leftovers::of(&self.data());
+        if let Some(id) = self.id().filter(|_| self.setup.docker) {
+            left.containers = backend::containers(&id);
+        }
+        left
+    }
+
+    /// The networks that it has.
+    pub fn networks(&self) -> Vec<String> {
+        self.id()
+            .map(|id| backend::networks(&id))
+            .unwrap_or_default()
+    }
+
+    /// Its id, once it was started.
+    pub fn id(&self) -> Option<String> {
+        let identity = fs::read(self.data().join("platform.json")).ok()?;
+        let identity: Value = serde_json::from_slice(&identity).ok()?;
+        identity["platform"].as_str().map(str::to_owned)
     }
 
     /// Where the command line keeps its profile.
@@ -424,6 +461,9 @@ impl Drop for Platform {
             kill_process(pid, Signal::KILL).ok();
         }
         leftovers::clear(&self.data());
+        if let Some(id) = self.id().filter(|_| self.setup.docker) {
+            backend::clear(&id);
+        }
         if std::thread::panicking() {
             eprint_log(&self.log());
         }

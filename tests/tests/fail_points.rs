@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use eai_tests::{Platform, Service, Setup, Stored, text, until, until_async, within};
+use eai_tests::{Backend, Platform, Service, Setup, Stored, text, until, until_async, within};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -86,7 +86,7 @@ async fn check(platform: &Platform, service: &Service, place: &str) {
         assert_eq!(stories[&(id, 0)], story);
     }
     let left = platform.leftovers();
-    assert_eq!(left.folders.len(), 1, "{left:?}");
+    assert_eq!(left.folders.len() + left.containers.len(), 1, "{left:?}");
     assert_eq!(
         exit_codes(&jobs),
         if is_end(place) {
@@ -103,8 +103,8 @@ fn exit_codes(jobs: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-async fn the_platform_dies_at(place: &'static str) {
-    let mut platform = Platform::start_with(Setup::fail_point(place));
+async fn the_platform_dies_at(place: &'static str, backend: Backend) {
+    let mut platform = Platform::start_with(Setup::fail_point(place).on(backend));
     let service = Service::web(&platform, "web", &[]);
     let asked = tokio::spawn({
         let service = service.clone();
@@ -121,7 +121,7 @@ async fn the_platform_dies_at(place: &'static str) {
     platform.wait();
     platform.set_up(Setup {
         environment: Vec::new(),
-        ..Setup::fail_point(place)
+        ..Setup::fail_point(place).on(backend)
     });
     platform.up();
     if is_end(place) {
@@ -167,7 +167,10 @@ fn hold(place: &str, file: &Path) -> String {
 macro_rules! places {
     ($($name:ident $place:literal),* $(,)?) => {
         mod the_platform_dies {
-            $(#[tokio::test] async fn $name() { super::the_platform_dies_at($place).await; })*
+            use eai_tests::Backend;
+            $(#[tokio::test] async fn $name() {
+                super::the_platform_dies_at($place, Backend::Process).await;
+            })*
         }
         mod nats_dies {
             $(#[tokio::test] async fn $name() { super::nats_dies_at($place).await; })*
@@ -183,6 +186,28 @@ places! {
     after_the_start "executor.running",
     before_it_is_told_ready "executor.answers",
     after_it_was_told_ready "executor.ready",
+    before_its_end_is_told "executor.ended",
+    after_its_end_was_told "executor.settled",
+}
+
+macro_rules! places_with_containers {
+    ($($name:ident $place:literal),* $(,)?) => {
+        mod the_platform_dies_with_containers {
+            use eai_tests::Backend;
+            $(#[tokio::test] async fn $name() {
+                if Backend::Docker.is_there() {
+                    super::the_platform_dies_at($place, Backend::Docker).await;
+                }
+            })*
+        }
+    };
+}
+
+places_with_containers! {
+    before_the_container "executor.prepared",
+    before_the_container_starts "docker.created",
+    after_the_start "executor.running",
+    before_it_is_told_ready "executor.answers",
     before_its_end_is_told "executor.ended",
     after_its_end_was_told "executor.settled",
 }

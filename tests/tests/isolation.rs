@@ -2,9 +2,15 @@
 
 use std::net::TcpListener;
 
-use eai_tests::{Platform, Service, text, until};
+use eai_tests::{Backend, Platform, Service, text, until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+
+eai_tests::on_each_backend! {
+    services_listen_on_one_port_at_once,
+    a_job_knows_who_it_is,
+    a_job_reaches_nothing_of_this_machine,
+}
 
 /// What a script prints inside the service's job.
 async fn inside(service: &Service, script: impl Into<String>) -> String {
@@ -13,9 +19,8 @@ async fn inside(service: &Service, script: impl Into<String>) -> String {
     answer.text()
 }
 
-#[tokio::test]
-async fn services_listen_on_one_port_at_once() {
-    let platform = Platform::start();
+async fn services_listen_on_one_port_at_once(backend: Backend) {
+    let platform = Platform::on(backend);
     let one = Service::web(&platform, "one", &["-e", "VERSION=one"]);
     let two = Service::web(&platform, "two", &["-e", "VERSION=two"]);
     for (service, expected) in [(&one, "one /\n"), (&two, "two /\n"), (&one, "one /\n")] {
@@ -24,9 +29,8 @@ async fn services_listen_on_one_port_at_once() {
     }
 }
 
-#[tokio::test]
-async fn a_job_knows_who_it_is() {
-    let platform = Platform::start();
+async fn a_job_knows_who_it_is(backend: Backend) {
+    let platform = Platform::on(backend);
     let flags = ["--cpu", "0.5", "--mem", "1", "-e", "GREETING=good day"];
     let service = Service::web(&platform, "web", &flags);
     let who = service.get("/who").await.ok();
@@ -56,9 +60,8 @@ async fn a_job_knows_who_it_is() {
     }
 }
 
-#[tokio::test]
-async fn a_job_reaches_nothing_of_this_machine() {
-    let platform = Platform::start();
+async fn a_job_reaches_nothing_of_this_machine(backend: Backend) {
+    let platform = Platform::on(backend);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -74,14 +77,20 @@ async fn a_job_reaches_nothing_of_this_machine() {
 
     // Its own listener answers, so what is refused is refused for a reason.
     let script = format!(
-        "gateway=$(python3 -c 'for line in open(\"/proc/net/route\"):
-             words = line.split()
-             if words[1] == \"00000000\": print(\".\".join(map(str, bytes.fromhex(words[2])[::-1])))')
-         for port in 8080 {port} {nats} {api}; do
-           for host in 127.0.0.1 $gateway; do
-             (timeout 1 bash -c \"</dev/tcp/$host/$port\") 2>/dev/null && echo \"$host $port\"
-           done
-         done; true"
+        "python3 - <<'END'
+import socket
+for line in open('/proc/net/route'):
+    words = line.split()
+    if words[1] == '00000000':
+        gateway = '.'.join(map(str, bytes.fromhex(words[2])[::-1]))
+for port in 8080, {port}, {nats}, {api}:
+    for host in '127.0.0.1', gateway:
+        try:
+            socket.create_connection((host, port), 1).close()
+            print(host, port)
+        except OSError:
+            pass
+END"
     );
     assert_eq!(inside(&service, script).await, "127.0.0.1 8080\n");
     assert!(listener.accept().is_err(), "nobody connected");
@@ -89,15 +98,12 @@ async fn a_job_reaches_nothing_of_this_machine() {
     // Files of the machine, of the platform, of the other job.
     let data = platform.data();
     let data = data.to_str().unwrap();
-    for path in [
-        "/root",
-        data,
-        "/var/lib",
-        "/etc/shadow",
-        "/tmp/mine",
-        "/home/user",
-        "/sys/kernel",
-    ] {
+    let mut foreign = vec![data, "/tmp/mine", "/home/user"];
+    if backend == Backend::Process {
+        // An image has such folders of its own.
+        foreign.extend(["/root", "/var/lib", "/etc/shadow", "/sys/kernel"]);
+    }
+    for path in foreign {
         let printed = inside(
             &service,
             format!("ls -d {path} 2>&1; cat {path} 2>&1; ls {path} 2>&1"),

@@ -2,8 +2,14 @@
 
 use std::fs;
 
-use eai_tests::{Platform, Service, Setup, text, until};
+use eai_tests::{Backend, Platform, Service, Setup, text, until};
 use rustix::process::Signal;
+
+eai_tests::on_each_backend! {
+    sigterm_leaves_jobs_to_the_next_start,
+    a_job_does_not_notice_that_nats_was_killed,
+    everything_killed_at_once_and_the_job_serves_on,
+}
 
 /// Tells one process of `web.py` from another.
 async fn who(service: &Service) -> String {
@@ -17,18 +23,14 @@ fn nothing_left(platform: &Platform) {
     });
 }
 
-#[tokio::test]
-async fn sigterm_leaves_jobs_to_the_next_start() {
-    let mut platform = Platform::start();
+async fn sigterm_leaves_jobs_to_the_next_start(backend: Backend) {
+    let mut platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let before = who(&service).await;
     let left = platform.leftovers();
     assert_eq!(platform.stop(), 0, "{}", platform.log());
     let now = platform.leftovers();
-    assert_eq!(
-        (&now.processes, &now.folders),
-        (&left.processes, &left.folders)
-    );
+    assert_eq!(now, left);
     platform.up();
     assert_eq!(who(&service).await, before, "the same process");
     let job = service.only_job().await;
@@ -111,9 +113,8 @@ async fn a_job_that_ended_meanwhile_is_told_at_the_next_start() {
     assert!(log.out.ends_with("last\n"), "{log:?}");
 }
 
-#[tokio::test]
-async fn a_job_does_not_notice_that_nats_was_killed() {
-    let platform = Platform::start();
+async fn a_job_does_not_notice_that_nats_was_killed(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let before = who(&service).await;
     for _ in 0..2 {
@@ -126,9 +127,8 @@ async fn a_job_does_not_notice_that_nats_was_killed() {
     nothing_left(&platform);
 }
 
-#[tokio::test]
-async fn everything_killed_at_once_and_the_job_serves_on() {
-    let mut platform = Platform::start();
+async fn everything_killed_at_once_and_the_job_serves_on(backend: Backend) {
+    let mut platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let before = who(&service).await;
     platform.signal(Signal::KILL);
@@ -191,4 +191,53 @@ async fn deploy_down_ends_jobs_and_up_keeps_them() {
     assert_eq!(left.folders.len(), 1);
     platform.script("down", &["--purge"]).ok();
     assert!(!platform.path("data").exists());
+}
+
+#[tokio::test]
+async fn nothing_of_a_platform_with_containers_outlives_it() {
+    if !Backend::Docker.is_there() {
+        return;
+    }
+    let setup = || Setup {
+        docker: true,
+        ..Setup::default()
+    };
+    let flags = Backend::Docker.flags();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut platform = Platform::stopped(setup());
+    platform.deploy(&flags);
+    let service = Service::web(&platform, "web", &[]);
+    let before = who(&service).await;
+    let info = platform.cli(["server", "info", "--field", "backend"]).ok();
+    assert_eq!(info, "docker");
+    platform.script("down", &[]).ok();
+    assert!(platform.leftovers().containers.is_empty());
+    assert!(platform.networks().is_empty());
+
+    // One that was killed left its jobs: they are ended, too.
+    platform.deploy(&flags);
+    assert_ne!(who(&service).await, before);
+    let pid = fs::read_to_string(platform.data().join("server.pid")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    assert_eq!(platform.leftovers().containers.len(), 1);
+    platform.script("down", &[]).ok();
+    assert!(platform.leftovers().containers.is_empty());
+    assert!(platform.networks().is_empty());
+
+    // With another backend, what the first one left is lost and ended.
+    platform.deploy(&flags);
+    who(&service).await;
+    let printed = platform.deploy(&["--backend", "process"]);
+    assert!(printed.contains("was restarted"), "{printed}");
+    assert!(platform.leftovers().containers.is_empty());
+    assert!(platform.networks().is_empty());
+    who(&service).await;
+    let job = service.only_job().await;
+    assert_eq!(
+        (&job["backend"], &job["runs"][1]["reason"]),
+        (&"process".into(), &"executor-lost".into()),
+        "{job:#}"
+    );
+    platform.script("down", &[]).ok();
 }

@@ -2,12 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use eai_tests::{Answer, Platform, Service, text, until_async};
+use eai_tests::{Answer, Backend, Platform, Service, text, until_async};
 use serde_json::Value;
 
-#[tokio::test]
-async fn a_stop_answers_those_who_wait() {
-    let platform = Platform::start();
+eai_tests::on_each_backend! {
+    a_stop_answers_those_who_wait,
+    stopped_and_started_again_at_once_it_answers,
+    the_old_version_answers_until_the_new_one_does,
+    a_run_has_its_time,
+    out_of_memory_is_told,
+    what_a_job_prints_is_kept_as_it_is,
+}
+
+async fn a_stop_answers_those_who_wait(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::shell(&platform, "web", &[], "exec sleep 600");
     let waiting = tokio::spawn({
         let service = service.clone();
@@ -26,9 +34,8 @@ async fn a_stop_answers_those_who_wait() {
     assert_eq!(service.jobs().await.len(), 1, "{job:#}");
 }
 
-#[tokio::test]
-async fn stopped_and_started_again_at_once_it_answers() {
-    let platform = Platform::start();
+async fn stopped_and_started_again_at_once_it_answers(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     for round in 0..5 {
         assert_eq!(service.get("/").await.status, 200, "{round}");
@@ -42,9 +49,8 @@ async fn stopped_and_started_again_at_once_it_answers() {
     assert_eq!(alive.count(), 1, "{jobs:#?}");
 }
 
-#[tokio::test]
-async fn the_old_version_answers_until_the_new_one_does() {
-    let platform = Platform::start();
+async fn the_old_version_answers_until_the_new_one_does(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &["-e", "VERSION=old"]);
     assert_eq!(service.get("/").await.text(), "old /\n");
     let old = text(&service.only_job().await["id"]);
@@ -129,9 +135,8 @@ async fn failed_run(service: &Service, job: &str) -> Value {
     .await
 }
 
-#[tokio::test]
-async fn a_run_has_its_time() {
-    let platform = Platform::start();
+async fn a_run_has_its_time(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &["--max-run-time", "2"]);
     assert_eq!(service.get("/").await.status, 200);
     let id = text(&service.only_job().await["id"]);
@@ -139,9 +144,8 @@ async fn a_run_has_its_time() {
     assert_eq!(run["reason"], "max-run-time");
 }
 
-#[tokio::test]
-async fn out_of_memory_is_told() {
-    let platform = Platform::start();
+async fn out_of_memory_is_told(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &["--mem", "0.125"]);
     assert_eq!(service.get("/").await.status, 200);
     let id = text(&service.only_job().await["id"]);
@@ -154,9 +158,8 @@ async fn out_of_memory_is_told() {
     assert_eq!(service.get("/").await.status, 200);
 }
 
-#[tokio::test]
-async fn what_a_job_prints_is_kept_as_it_is() {
-    let platform = Platform::start();
+async fn what_a_job_prints_is_kept_as_it_is(backend: Backend) {
+    let platform = Platform::on(backend);
     let script = "printf 'one'; printf ' two\\n'; echo three >&2; exit 3";
     let service = Service::shell(&platform, "web", &[], script);
     assert_eq!(service.get("/").await.status, 502);

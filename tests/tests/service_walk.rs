@@ -2,8 +2,13 @@
 
 use std::fs;
 
-use eai_tests::{Answer, Platform, Service, app, text, until};
+use eai_tests::{Answer, Backend, Platform, Service, app, text, until};
 use reqwest::Method;
+
+eai_tests::on_each_backend! {
+    the_walk,
+    a_new_service_shows_that_it_runs,
+}
 
 fn contents(platform: &Platform) -> String {
     let runtime = "snow.testacc.testsvc_runtime";
@@ -18,14 +23,14 @@ fn words(line: &str) -> Vec<&str> {
         .collect()
 }
 
-#[tokio::test]
-async fn the_walk() {
-    let platform = Platform::start();
+async fn the_walk(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::empty(&platform, "testsvc");
     let file = platform.path("server.py");
     fs::copy(app("web.py"), &file).unwrap();
     service.push(&platform, &file);
-    let flags = ["--i", "python:3.9-slim", "--cpu", "1", "--mem", "1"];
+    let image = backend.image();
+    let flags = ["--i", &image, "--cpu", "1", "--mem", "1"];
     let command = ["python3", "-u", "/service/server.py"];
     service.update(&platform, &flags, &command).ok();
     let list = contents(&platform);
@@ -46,8 +51,12 @@ async fn the_walk() {
         (&"RUNNING".into(), &().into())
     );
     assert_eq!(
-        (&job["imageIgnored"], &job["alive"]),
-        (&true.into(), &true.into())
+        (&job["imageIgnored"], &job["backend"], &job["alive"]),
+        (
+            &(backend == Backend::Process).into(),
+            &backend.name().into(),
+            &true.into()
+        )
     );
     let url = text(&job["accessUrl"]);
     let list = platform.cli(["job", "ls", "--service", &service.id]).ok();
@@ -118,9 +127,8 @@ async fn the_walk() {
     assert!(!contents(&platform).contains("modified"));
 }
 
-#[tokio::test]
-async fn a_new_service_shows_that_it_runs() {
-    let platform = Platform::start();
+async fn a_new_service_shows_that_it_runs(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::empty(&platform, "testsvc");
     let answer = service.get("/").await;
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -2,8 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use eai_tests::{Answer, Platform, Service, Setup, text, until_async};
+use eai_tests::{Answer, Backend, Platform, Service, Setup, text, until_async};
 use serde_json::Value;
+
+eai_tests::on_each_backend! {
+    a_command_that_exits_is_told_with_its_last_lines,
+    a_program_that_is_not_there_is_told,
+    a_job_that_never_listens_is_ended,
+    a_job_on_another_port_is_told_which,
+    a_client_that_goes_away_harms_nobody,
+}
 
 /// The words of a 502 of a start that failed: its message, and the job's last lines.
 #[track_caller]
@@ -19,9 +27,8 @@ fn start_failed(answer: &Answer) -> (String, Vec<String>) {
     )
 }
 
-#[tokio::test]
-async fn a_command_that_exits_is_told_with_its_last_lines() {
-    let platform = Platform::start();
+async fn a_command_that_exits_is_told_with_its_last_lines(backend: Backend) {
+    let platform = Platform::on(backend);
     for (code, state) in [(0, "SUCCEEDED"), (3, "FAILED")] {
         let name = format!("exits_{code}");
         let script = format!("echo first; echo last words >&2; exit {code}");
@@ -42,9 +49,8 @@ async fn a_command_that_exits_is_told_with_its_last_lines() {
     }
 }
 
-#[tokio::test]
-async fn a_program_that_is_not_there_is_told() {
-    let platform = Platform::start();
+async fn a_program_that_is_not_there_is_told(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::empty(&platform, "web");
     service.update(&platform, &[], &["no-such-program"]).ok();
     let (message, lines) = start_failed(&service.get("/").await);
@@ -83,9 +89,8 @@ async fn a_request_waits_no_longer_than_asked() {
     );
 }
 
-#[tokio::test]
-async fn a_job_that_never_listens_is_ended() {
-    let platform = Platform::start_with(Setup::flags(["--start-timeout", "2s"]));
+async fn a_job_that_never_listens_is_ended(backend: Backend) {
+    let platform = Platform::start_with(Setup::flags(["--start-timeout", "2s"]).on(backend));
     let service = Service::shell(&platform, "web", &[], "echo here; exec sleep 600");
     let (_, lines) = start_failed(&service.get("/").await);
     assert_eq!(lines, ["here"]);
@@ -98,9 +103,8 @@ async fn a_job_that_never_listens_is_ended() {
     );
 }
 
-#[tokio::test]
-async fn a_job_on_another_port_is_told_which() {
-    let platform = Platform::start_with(Setup::flags(["--start-timeout", "8s"]));
+async fn a_job_on_another_port_is_told_which(backend: Backend) {
+    let platform = Platform::start_with(Setup::flags(["--start-timeout", "8s"]).on(backend));
     let service = Service::web(&platform, "web", &["-e", "PORT=3000"]);
     let (message, _) = start_failed(&service.get("/").await);
     assert!(
@@ -122,9 +126,8 @@ async fn a_job_on_the_loopback_address_is_reached() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_goes_away_harms_nobody() {
-    let platform = Platform::start();
+async fn a_client_that_goes_away_harms_nobody(backend: Backend) {
+    let platform = Platform::on(backend);
     let slow = "sleep 1; exec python3 -u /service/web.py";
     let service = Service::web(&platform, "web", &[]);
     service.update(&platform, &[], &["sh", "-c", slow]).ok();
@@ -144,4 +147,39 @@ async fn a_client_that_goes_away_harms_nobody() {
     assert_eq!(service.get("/").await.status, 200);
     let id = text(&service.only_job().await["id"]);
     assert_eq!(service.begun(&id).await, 1);
+}
+
+#[tokio::test]
+async fn in_a_container_it_is_told_that_loopback_is_not_reached() {
+    if !Backend::Docker.is_there() {
+        return;
+    }
+    let setup = Setup::flags(["--start-timeout", "8s"]).on(Backend::Docker);
+    let platform = Platform::start_with(setup);
+    let service = Service::web(&platform, "web", &["-e", "ADDRESS=127.0.0.1"]);
+    let (message, _) = start_failed(&service.get("/").await);
+    assert!(message.contains("let it listen on 0.0.0.0"), "{message}");
+    service
+        .update(&platform, &["-e", "ADDRESS=0.0.0.0"], &[])
+        .ok();
+    assert_eq!(service.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_image_that_is_nowhere_is_told_and_never_replaced() {
+    if !Backend::Docker.is_there() {
+        return;
+    }
+    let platform = Platform::on(Backend::Docker);
+    let service = Service::web(&platform, "web", &["--i", "127.0.0.1:9/no/such:image"]);
+    let (message, lines) = start_failed(&service.get("/").await);
+    assert!(message.contains("127.0.0.1:9/no/such:image"), "{message}");
+    let default = format!(
+        "default image of this platform is `{}`",
+        Backend::Docker.image()
+    );
+    assert!(message.contains(&default), "{message}");
+    assert!(lines[0].contains("pulling the image"), "{lines:?}");
+    let job = service.until_state("FAILED").await;
+    assert_eq!(job["runs"][0]["reason"], "image-missing", "{job:#}");
 }

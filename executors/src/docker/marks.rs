@@ -44,9 +44,14 @@ impl Marks {
         marks.into_iter().find(|mark| mark.offset == offset)
     }
 
-    /// Notes where output is handed out up to: `before` is where whoever reads goes on if it gets nothing of it.
-    pub(super) fn put(&self, before: Option<Mark>, next: &[Mark]) -> io::Result<()> {
-        let marks: Vec<_> = before.iter().chain(next).collect();
+    /// Notes where output is handed out up to, behind the places `before`: whoever reads goes on at one of these if
+    /// it gets nothing of it.
+    pub(super) fn put<'a>(
+        &self,
+        before: impl IntoIterator<Item = &'a Mark>,
+        next: &'a [Mark],
+    ) -> io::Result<()> {
+        let marks: Vec<_> = before.into_iter().chain(next).collect();
         let half = self.path.with_extension("half");
         std::fs::write(&half, serde_json::to_vec(&marks)?)?;
         std::fs::rename(half, &self.path)
@@ -93,13 +98,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let marks = Marks::new(folder.path(), "a.0.1");
         assert_eq!(marks.at(1), None);
-        marks.put(Some(mark(1)), &[mark(5), mark(9)]).unwrap();
-        marks.put(Some(mark(9)), &[mark(12)]).unwrap();
+        marks.put(&[mark(1)], &[mark(5), mark(9)]).unwrap();
+        marks.put(&[mark(1), mark(9)], &[mark(12)]).unwrap();
         assert_eq!(marks.at(9), Some(mark(9)));
         assert_eq!(marks.at(12), Some(mark(12)));
         assert_eq!(marks.at(5), None);
         let other = Marks::new(folder.path(), "b.0.1");
-        other.put(None, &[mark(2)]).unwrap();
+        other.put(&[], &[mark(2)]).unwrap();
         keep_only(folder.path(), &["b.0.1"]);
         assert_eq!((marks.at(9), other.at(2)), (None, Some(mark(2))));
         other.remove().unwrap();

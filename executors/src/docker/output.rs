@@ -32,6 +32,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const TAIL: Duration = Duration::from_secs(5);
 /// Pieces of one moment may stand in the log in any order, most often as far as this, in nanoseconds.
 const DISORDER: u64 = 10_000_000;
+/// How many places are remembered that were handed out up to: who stores output may lose its last moments.
+const REMEMBERED: usize = 32;
 const SECOND: u64 = 1_000_000_000;
 
 type Log = Pin<Box<dyn Stream<Item = Result<LogOutput, Cause>> + Send>>;
@@ -43,6 +45,8 @@ pub struct Output {
     changes: watch::Receiver<()>,
     /// Where what is handed out ends.
     at: Mark,
+    /// Where it ended before.
+    before: VecDeque<Mark>,
     skip: Skip,
     counter: Counter,
     log: Option<Log>,
@@ -87,6 +91,7 @@ impl Output {
             changes: running.changes(),
             running,
             at: mark.unwrap_or(nothing),
+            before: VecDeque::new(),
             skip,
             counter: Counter::default(),
             log: None,
@@ -236,10 +241,10 @@ impl Output {
         self.over = true;
         let note = last_note(&self.running).await?;
         let Some(note) = note else { return Ok(()) };
-        let before = self.at;
+        self.remember();
         self.at.offset += u64::try_from(note.len()).unwrap_or_default();
         self.at.over = true;
-        self.marks.put(Some(before), &[self.at])?;
+        self.marks.put(&self.before, &[self.at])?;
         self.ahead.push_back(Chunk {
             kind: Kind::Note,
             at: self.at.time / 1_000_000,
@@ -286,8 +291,7 @@ impl Output {
 
     /// Notes where the pieces end, and puts them where they are taken from.
     fn hand_out(&mut self, pieces: Vec<Piece>) -> io::Result<()> {
-        let before = self.at;
-        let (mut at, mut marks) = (before, Vec::new());
+        let (mut at, mut marks) = (self.at, Vec::new());
         let mut chunks: Vec<Chunk> = Vec::new();
         for piece in pieces {
             at.offset += u64::try_from(piece.bytes.len()).unwrap_or_default();
@@ -312,12 +316,21 @@ impl Output {
             marks.push(at);
         }
         if !chunks.is_empty() {
-            let known = (before.offset > BASE || before.time > 0).then_some(before);
-            self.marks.put(known, &marks)?;
+            self.remember();
+            self.marks.put(&self.before, &marks)?;
             self.at = at;
             self.ahead.extend(chunks);
         }
         Ok(())
+    }
+
+    fn remember(&mut self) {
+        if self.at.time > 0 {
+            self.before.push_back(self.at);
+        }
+        if self.before.len() > REMEMBERED {
+            self.before.pop_front();
+        }
     }
 
     async fn pause(&mut self) {

@@ -158,7 +158,7 @@ impl Executor {
                     Err(RecvError::Closed) => break,
                 },
                 () = shared.room.notified() => self.look_at_everything(),
-                () = shared.tools.live.run_expected() => shared.tools.process.expect(),
+                () = shared.tools.live.run_expected() => shared.tools.backend.expect(),
                 Some(_) = self.lives.join_next() => {}
             }
         }
