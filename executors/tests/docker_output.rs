@@ -90,8 +90,8 @@ async fn output_is_whole_when_the_engine_breaks_off_again_and_again() {
             relay.set(Mood::Answers);
         }
     }
-    let expected: String = (0..400).map(|n| format!("{n}\n")).collect();
-    assert_eq!(heard, expected);
+    let numbers: Vec<u32> = heard.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(numbers, (0..400).collect::<Vec<u32>>());
     running.remove().await.unwrap();
 }
 
@@ -126,8 +126,8 @@ async fn a_gibibyte_of_output_fills_neither_memory_nor_disk() {
 
 /// In bytes.
 fn peak_memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-    kilobytes.parse::<usize>().unwrap() * 1024
+    let kilobytes = line.unwrap_or_default().trim().trim_end_matches(" kB");
+    kilobytes.parse::<usize>().expect("a number") * 1024
 }
