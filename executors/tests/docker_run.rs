@@ -139,12 +139,12 @@ async fn a_command_that_cannot_be_run_says_why() {
 async fn an_image_that_is_nowhere_is_refused_with_its_name() {
     let platform = platform!();
     let (notes, mut said) = tokio::sync::mpsc::channel(8);
+    let ours = image().unwrap();
     let image = "127.0.0.1:9/no/such:image";
     let error = platform.docker.prepare(image, notes).await.unwrap_err();
     assert!(error.to_string().contains(image), "{error}");
     assert!(said.recv().await.unwrap().contains("pulling the image"));
     assert!(platform.docker.lacks(image).await.is_some());
-    let ours = containers::image().unwrap();
     assert_eq!(platform.docker.lacks(&ours).await, None);
     let mut run = sh("a.0.1", "true");
     image.clone_into(&mut run.image);

@@ -9,7 +9,7 @@ use eai_executors::docker::{Settings, StartError, sweep};
 
 /// Another claim of the same run.
 fn claimed(run: &Run, claim: u32) -> Run {
-    let (rest, _) = run.name.rsplit_once('.').unwrap();
+    let (rest, _) = run.name.rsplit_once('.').expect("three parts");
     Run {
         name: format!("{rest}.{claim}"),
         metadata: serde_json::json!({ "claim": claim }),
@@ -73,7 +73,7 @@ async fn a_name_that_is_taken_is_left_alone() {
     let platform = platform!();
     let run = sh("a.0.1", "true");
     let name = format!("eai-{}", run.name.trim_end_matches(".1").replace('.', "-"));
-    let image = containers::image().unwrap();
+    let image = image().unwrap();
     cli(&["create", "--name", &name, &image, "true"]);
     let error = Box::pin(platform.docker.start(&run)).await.unwrap_err();
     let removed = cli(&["rm", &name]);
@@ -94,7 +94,7 @@ async fn a_start_that_was_cut_short_is_made_again() {
     let address = subnet.replace(".0/16", ".9").replace(".0/20", ".9");
     let name = format!("eai-{job}-{number}");
     let labels = [&platform_label, &job_label, &run_label, "eai.claim=1"];
-    let image = containers::image().unwrap();
+    let image = image().unwrap();
     let mut create = vec![
         "create",
         "--name",

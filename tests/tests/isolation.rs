@@ -1,4 +1,5 @@
 //! What a job sees of this machine and of other jobs: nothing but what it was given.
+#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use std::net::TcpListener;
 

@@ -1,4 +1,5 @@
 //! What becomes of jobs when the platform ends, dies, or its NATS does.
+#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use std::fs;
 

@@ -1,4 +1,5 @@
 //! How services and their jobs change: stopped, updated, bounded, out of memory.
+#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
 //! The first minutes with a service: made, pushed, used, changed, stopped.
+#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use std::fs;
 

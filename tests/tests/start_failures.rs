@@ -1,4 +1,5 @@
 //! Commands that do not come to answer: what a request is told, and what the job says.
+#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use std::time::{Duration, Instant};
 
