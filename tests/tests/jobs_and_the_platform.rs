@@ -84,7 +84,8 @@ async fn a_job_that_ended_meanwhile_is_told_at_the_next_start() {
     let script = "python3 -u /service/web.py & sleep 2; kill $!; echo last; exit 4";
     let service = Service::web(&platform, "web", &[]);
     service.update(&platform, &[], &["sh", "-c", script]).ok();
-    assert_eq!(service.get("/").await.status, 200);
+    let answer = service.get("/").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     platform.kill();
     let folder = platform.leftovers().folders.pop().expect("a run");
     until("the run to be over", || {
