@@ -3,7 +3,7 @@
 mod containers;
 
 use containers::*;
-use eai_executors::backend::{ConnectError, Kind, Signal};
+use eai_executors::backend::{ConnectError, Kind, Run, Signal};
 use eai_executors::docker::StartError;
 
 #[tokio::test]
@@ -180,7 +180,12 @@ async fn a_fork_bomb_stays_in_its_container() {
                 \x20       n += 1\n\
                 except OSError: pass\n\
                 print('stopped', n)\n";
-    let running = platform.start(&python("a.0.1", bomb)).await;
+    // Their number is what bounds them, and not their memory.
+    let run = Run {
+        mem_mib: 1024,
+        ..python("a.0.1", bomb)
+    };
+    let running = platform.start(&run).await;
     assert_eq!(wait(&running).await.code, Some(0));
     let said = said(&running).await;
     let count = said.trim().strip_prefix("stopped ").unwrap();
