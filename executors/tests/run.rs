@@ -2,8 +2,14 @@
 
 mod common;
 
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use common::*;
 use eai_executors::backend::{ConnectError, Kind, Signal};
+use eai_executors::process::{Process, Settings};
 
 #[tokio::test]
 async fn a_command_runs_says_something_and_ends() {
@@ -30,6 +36,61 @@ async fn a_command_runs_says_something_and_ends() {
     running.remove().await.unwrap();
     running.remove().await.unwrap();
     assert!(!platform.runs().join("a.0.1").exists());
+}
+
+/// A bubblewrap that gives up as often as the file says, in the middle of a sandbox.
+fn tired_bubblewrap(folder: &Path, times: u32) -> OsString {
+    let path = std::env::var_os("PATH").expect("a bubblewrap of the test's own");
+    let real = std::env::split_paths(&path).map(|folder| folder.join("bwrap"));
+    let real = real
+        .into_iter()
+        .find(|file| file.exists())
+        .expect("a bubblewrap of the test's own");
+    let (left, tired) = (folder.join("left"), folder.join("bwrap"));
+    let open = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode));
+    fs::write(&left, times.to_string()).expect("a bubblewrap of the test's own");
+    open(folder, 0o755).expect("a bubblewrap of the test's own");
+    open(&left, 0o666).expect("a bubblewrap of the test's own");
+    let (left, real) = (left.display(), real.display());
+    let script = format!(
+        "#!/bin/sh\ncase $1 in --args) ;; *) exec {real} \"$@\" ;; esac\nread -r left < {left}\n\
+         [ \"$left\" = 0 ] && exec {real} \"$@\"\necho $((left - 1)) > {left}\n\
+         exec {real} --ro-bind /no/such/place /x \"$@\"\n"
+    );
+    fs::write(&tired, script).expect("a bubblewrap of the test's own");
+    open(&tired, 0o755).expect("a bubblewrap of the test's own");
+    let mut first = folder.as_os_str().to_owned();
+    first.push(":");
+    first.push(path);
+    first
+}
+
+#[tokio::test]
+async fn a_sandbox_that_could_not_be_made_is_tried_again_before_the_command_began() {
+    for (times, made) in [(2, true), (3, false)] {
+        let (folder, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = tired_bubblewrap(tools.path(), 0);
+        let settings = Settings::new(folder.path().join("runs"), shim(), path);
+        let process = Process::new(settings).await.unwrap();
+        tired_bubblewrap(tools.path(), times);
+        let run = sh("tired.0.1", "echo begun");
+        // That it could not be made may be known at once, or be how the run ended.
+        let (said, failure) = match process.start(&run).await {
+            Ok(running) => {
+                let exit = wait(&running).await;
+                let said = said(&running).await;
+                running.remove().await.unwrap();
+                (said, exit.failure.unwrap_or_default())
+            }
+            Err(error) => (String::new(), error.to_string()),
+        };
+        assert_eq!(said == "begun\n", made, "{times}: {said}");
+        assert_eq!(
+            failure.contains("/no/such/place"),
+            !made,
+            "{times}: {failure}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -122,7 +183,7 @@ async fn busy_ticks() -> u64 {
     }
     let busy = processes("while :; do :; done");
     let ticks = busy.iter().filter_map(|pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let after = stat.rsplit_once(')')?.1.to_owned();
         after.split_whitespace().nth(11)?.parse::<u64>().ok()
     });

@@ -21,9 +21,6 @@ use crate::shim::{Files, Order, Request, WayOut, bind};
 /// How long a sandbox may take to be made.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a sandbox is tried before none can be made here.
-const TRIALS: usize = 3;
-
 /// How runs are made on this machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -93,14 +90,7 @@ impl Process {
             space,
             starting: Turns::default(),
         };
-        // On a busy machine one may fail for no lasting reason.
-        let mut attempts = 1;
-        while let Err(unusable) = probe::trial(&process).await {
-            if attempts == TRIALS {
-                return Err(unusable);
-            }
-            attempts += 1;
-        }
+        probe::trial(&process).await?;
         Ok(process)
     }
 

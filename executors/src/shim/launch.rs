@@ -35,6 +35,8 @@ pub(super) struct Launched {
     pub(super) status: Status,
     /// Closed or written to, it lets the command go: it is open until bubblewrap is gone.
     gate: Sender,
+    /// Kept open, so that a reader that is gone does not look like one that read.
+    _gate_end: OwnedFd,
 }
 
 /// What bubblewrap says about itself.
@@ -60,6 +62,7 @@ pub(super) fn launch(order: &Order, staged: &[PathBuf], resolv_conf: &str) -> io
     let (status, status_end) = brake()?;
     let (gate_end, gate) = pipe()?;
     rustix::pipe::fcntl_setpipe_size(&gate, PAGE)?;
+    let kept = gate_end.try_clone()?;
     sandbox.add_file("--info-fd", info_end)?;
     sandbox.add_file("--json-status-fd", status_end)?;
     sandbox.add_file("--block-fd", gate_end)?;
@@ -93,6 +96,7 @@ pub(super) fn launch(order: &Order, staged: &[PathBuf], resolv_conf: &str) -> io
         info: Status::new(info)?,
         status: Status::new(status)?,
         gate: Sender::from_owned_fd(gate)?,
+        _gate_end: kept,
     })
 }
 
@@ -118,17 +122,19 @@ impl Launched {
         Ok(())
     }
 
-    /// Lets the command go, and waits until it does: the sandbox is all in place then.
-    pub(super) async fn go(&mut self) -> io::Result<()> {
-        // There is room for the second word once the first one was read.
-        for word in [b"\n", b"\n"] {
-            match self.gate.write_all(word).await {
-                // Bubblewrap read it and closed its end, or gave up, which its end tells.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
-                written => written?,
-            }
+    /// Lets the command go, and waits until it does: the sandbox is all in place then. False where bubblewrap
+    /// gave up before.
+    pub(super) async fn go(&mut self) -> io::Result<bool> {
+        let let_go = async {
+            self.gate.write_all(b"\n").await?;
+            // A whole page has room once the word was read.
+            self.gate.write_all(&[b'\n'; PAGE]).await
+        };
+        tokio::select! {
+            biased;
+            written = let_go => written.map(|()| true),
+            ended = self.bwrap.wait() => ended.map(|_| false),
         }
-        Ok(())
     }
 }
 

@@ -31,6 +31,9 @@ use crate::spool::{Kind, Writer};
 /// How long what was killed may take to be gone, and its output to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often a sandbox is made whose command did not begin: on a busy machine bubblewrap gives up now and then.
+const ATTEMPTS: u32 = 3;
+
 /// How long a run lives on, in milliseconds, before it matters that its network ended.
 const LIVED_ON: u64 = 1000;
 
@@ -97,18 +100,27 @@ async fn run(files: &Files, order: &Order, shared: &Shared) -> io::Result<Exit> 
         Some(_) => Lookup::of_machine(),
         None => Lookup::nobody(),
     };
-    let mut launched = launch(order, &staged, &lookup.resolv_conf)?;
-    let held = tokio::select! {
-        held = hold(&mut launched, files, order, &lookup, shared) => held,
-        () = shared.cancel.notified() => Err(io::Error::other("it was killed before it began")),
-    };
-    if held.is_err() {
-        // What bubblewrap said itself is the better reason, if it gave up.
-        launched.bwrap.start_kill()?;
-        if let Some(first) = files.first()? {
-            first.end()?;
+    let mut attempt = 1;
+    let (mut launched, held) = loop {
+        let mut launched = launch(order, &staged, &lookup.resolv_conf)?;
+        let (held, killed) = tokio::select! {
+            held = hold(&mut launched, files, order, &lookup, shared) => (held, false),
+            () = shared.cancel.notified() => (Err(io::Error::other("it was killed before it began")), true),
+        };
+        let began = matches!(held, Ok(Some(_)));
+        if held.is_err() {
+            // What bubblewrap said itself is the better reason, if it gave up.
+            launched.bwrap.start_kill()?;
+            if let Some(first) = files.first()? {
+                first.end()?;
+            }
         }
-    }
+        if began || killed || attempt == ATTEMPTS {
+            break (launched, held);
+        }
+        launched.bwrap.wait().await?;
+        attempt += 1;
+    };
     let (held, error) = match held {
         Ok(held) => (held, None),
         Err(error) => (None, Some(error)),
@@ -148,7 +160,7 @@ async fn run(files: &Files, order: &Order, shared: &Shared) -> io::Result<Exit> 
 }
 
 /// Puts the sandbox's first process, and this one, where they belong. None where bubblewrap gave
-/// up before there was one.
+/// up before the command began.
 async fn hold(
     launched: &mut Launched,
     files: &Files,
@@ -178,7 +190,9 @@ async fn hold(
         .to_owned(),
     };
     files.put_started(&started)?;
-    launched.go().await?;
+    if !launched.go().await? {
+        return Ok(None);
+    }
     // While this process is in the machine's network, and not before bubblewrap is done with the
     // sandbox's: it fails where the loopback is up already.
     let pasta = order.way_out.as_ref().and_then(|way_out| {
