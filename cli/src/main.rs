@@ -13,6 +13,12 @@ mod settings;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A request that is passed on is mostly small pieces of memory that are soon given back.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     // The platform runs a shim for each sandbox: it has to be small and quick, so no grammar of
     // the command line and no threads come before it.
