@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 fn progress(summary: &Summary, of: u32) {
     let mut out = std::io::stderr();
     let end = if out.is_terminal() { '\r' } else { '\n' };
-    if end == '\r' || summary.rounds % 10 == 0 {
+    if end == '\r' || summary.rounds.is_multiple_of(10) {
         let (rounds, violations) = (summary.rounds, summary.violations.len());
         drop(write!(
             out,
