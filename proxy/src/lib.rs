@@ -6,6 +6,7 @@
 pub mod api;
 pub mod auth;
 pub mod content;
+mod deadline;
 pub mod ingress;
 pub mod listener;
 pub mod revise;

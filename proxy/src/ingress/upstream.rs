@@ -16,10 +16,11 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::body::Outbound;
 use super::pool::{Key, Pool};
+use crate::deadline::Deadline;
 
 /// The largest head of an answer.
 const MAX_HEAD: usize = 256 * 1024;
@@ -31,12 +32,6 @@ pub(super) struct Upstream {
     link: Link,
     sender: http1::SendRequest<Outbound>,
     deadline: Deadline,
-}
-
-/// A deadline that costs nothing to move: its timer runs to an older one, and is set anew when that is over.
-#[derive(Default)]
-struct Deadline {
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// What has to be polled for anything to move.
@@ -145,26 +140,6 @@ impl Upstream {
             Link { connection, .. } => connection?.without_shutdown().await.ok()?,
         };
         Some((parts.io.into_inner(), parts.read_buf))
-    }
-}
-
-// === impl Deadline ===
-
-impl Deadline {
-    fn poll(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<()> {
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if timer.deadline() > until {
-            timer.as_mut().reset(until);
-        }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= until {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(until);
-        }
     }
 }
 

@@ -6,6 +6,7 @@ mod drain;
 mod site;
 mod socket;
 mod threads;
+mod timer;
 
 use std::convert::Infallible;
 use std::io;
@@ -17,7 +18,6 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ use crate::ingress::{Backends, Client, Connector, RequestBody};
 use drain::{Drain, Ending};
 use socket::Socket;
 use threads::Threads;
+use timer::HeadTimer;
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
@@ -134,7 +135,7 @@ async fn connection<B: Backends, C: Connector>(
         }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(limits.head)
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_HEAD)
