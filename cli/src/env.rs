@@ -24,6 +24,7 @@ variables! {
     EAI_DATA_DIR: "Server: where the platform keeps its data.",
     EAI_DEFAULT_IMAGE: "Server: the image of specs that name none.",
     EAI_DOMAIN: "Server: the domain of service URLs.",
+    EAI_EXECUTOR_LEASE: "Server: how long an executor may be silent until its jobs are given up.",
     EAI_EXTERNAL_URL: "Server: the URL that users reach it by, if a proxy is in front.",
     EAI_KEEP_JOBS: "Server: leave jobs running when Ctrl-C ends the platform.",
     EAI_LISTEN: "Server: the address and port to listen on.",

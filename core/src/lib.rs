@@ -14,6 +14,7 @@ pub mod executor;
 pub mod fail_point;
 pub mod ids;
 pub mod job;
+pub mod lease;
 pub mod name;
 pub mod names;
 pub mod policy;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::ids::ExecutorId;
 use crate::names::{self, AccountName};
 
 /// The prefix of what is appended.
@@ -14,6 +15,13 @@ pub const LIVE: &str = "eai.live";
 pub const ALL_EVENTS: &str = "eai.event.>";
 /// Where stored events are republished.
 pub const ALL_LIVE: &str = "eai.live.>";
+/// Where executors give signs of life.
+pub const ALL_HEARTBEATS: &str = "eai.heartbeat.*";
+
+/// Where one executor does.
+pub fn heartbeat(executor: ExecutorId) -> String {
+    format!("eai.heartbeat.{executor}")
+}
 
 /// Where one aggregate's events are: its account, kind and id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod database;
 mod error;
+mod executors;
 mod fold;
 mod jobs;
 mod live;
@@ -22,6 +23,7 @@ mod views;
 
 pub use database::set_aside;
 pub use error::Error;
+pub use executors::{ExecutorRow, Reserved};
 pub use jobs::{JobFilter, JobRow, RunRow};
 pub use projector::Projector;
 pub use query::{Page, Scope};

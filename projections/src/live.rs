@@ -1,6 +1,6 @@
 //! What the views know of what is alive: where the routes in memory begin.
 
-use eai_core::log::live::{LiveClaim, LiveJob, LiveService, Snapshot};
+use eai_core::log::live::{LiveClaim, LiveExecutor, LiveJob, LiveService, Snapshot};
 use eai_core::names::{AccountName, Name};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
@@ -21,15 +21,14 @@ impl Views {
             let text = "SELECT * FROM jobs WHERE state IN ('QUEUING', 'QUEUED', 'RUNNING', 'CANCELLING') \
                         ORDER BY sequence";
             let jobs = rows(text).fetch_all(&mut *transaction).await?;
-            let text = "SELECT id, epoch FROM executors";
-            let executors = rows(text).fetch_all(&mut *transaction).await?;
+            let executors = rows("SELECT * FROM executors").fetch_all(&mut *transaction).await?;
             let text = "SELECT id, full_name FROM accounts";
             let accounts = rows(text).fetch_all(&mut *transaction).await?;
             Ok(Snapshot {
                 sequence: sequence.map_or(0, |checkpoint| checkpoint.sequence),
                 services: read(&services, service)?,
                 jobs: read(&jobs, job)?,
-                executors: read(&executors, |row| Ok((column(row, "id")?, number(row, "epoch")?)))?,
+                executors: read(&executors, executor)?,
                 accounts: read(&accounts, |row| Ok((column(row, "full_name")?, column(row, "id")?)))?,
             })
         })
@@ -56,6 +55,17 @@ fn service(row: &SqliteRow) -> Result<LiveService, Error> {
         column(row, "runtime_id")?,
         optional(row, "config_key")?,
     ))
+}
+
+fn executor(row: &SqliteRow) -> Result<LiveExecutor, Error> {
+    Ok(LiveExecutor {
+        id: column(row, "id")?,
+        account: column(row, "account")?,
+        epoch: number(row, "epoch")?,
+        started: row.try_get("started")?,
+        lost: row.try_get("lost")?,
+        draining: row.try_get("draining")?,
+    })
 }
 
 fn job(row: &SqliteRow) -> Result<LiveJob, Error> {

@@ -1,6 +1,8 @@
 //! The questions that the views answer: by id, by name, and in pages.
 
-use eai_core::ids::{AccountId, DataId, EventId, OrganizationId, RoleId, ServiceId, UserId};
+use eai_core::ids::{
+    AccountId, DataId, EventId, ExecutorId, OrganizationId, RoleId, ServiceId, UserId,
+};
 use eai_core::names::{AccountName, FullName, Name};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use super::checkpoint::number;
 use super::rows::{AccountRow, DataRow, FromRow, OrganizationRow, RoleRow, ServiceRow, UserRow};
-use super::{Error, Views};
+use super::{Error, ExecutorRow, Views};
 
 /// Which accounts a list is about.
 #[derive(Clone, Debug)]
@@ -45,6 +47,7 @@ const ROLES: &str = "SELECT roles.*, (SELECT json_group_array(user) FROM \
     (SELECT user FROM role_members WHERE role = roles.id ORDER BY sequence)) AS members FROM roles";
 const ACCOUNTS: &str = "SELECT * FROM accounts";
 const ORGANIZATIONS: &str = "SELECT * FROM organizations";
+const EXECUTORS: &str = "SELECT * FROM executors";
 const USERS: &str = "SELECT * FROM users";
 
 macro_rules! by_id {
@@ -77,6 +80,8 @@ impl Views {
         account AccountId AccountRow ACCOUNTS,
         /// An organization by its id.
         organization OrganizationId OrganizationRow ORGANIZATIONS,
+        /// An executor by its id.
+        executor ExecutorId ExecutorRow EXECUTORS,
         /// A user by its id.
         user UserId UserRow USERS,
     }
@@ -88,6 +93,8 @@ impl Views {
         datas DataRow DATA "account",
         /// Roles, oldest first.
         roles RoleRow ROLES "account",
+        /// Executors, oldest first.
+        executors ExecutorRow EXECUTORS "account",
         /// Accounts, oldest first.
         accounts AccountRow ACCOUNTS "full_name",
     }

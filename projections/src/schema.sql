@@ -157,7 +157,13 @@ CREATE TABLE executors (
     account  TEXT NOT NULL,
     epoch    INTEGER NOT NULL,
     backend  TEXT NOT NULL,
+    cpu      INTEGER NOT NULL,
+    mem      INTEGER NOT NULL,
     started  INTEGER NOT NULL,
+    lost     INTEGER NOT NULL,
+    draining INTEGER NOT NULL,
+    started_on TEXT NOT NULL,
+    updated_on TEXT NOT NULL,
     sequence INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

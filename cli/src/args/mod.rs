@@ -15,8 +15,8 @@ use uuid::Uuid;
 pub(crate) use data::{ContentArgs, ContentVerb, DataVerb, PullArgs, PushArgs};
 pub(crate) use job::{JobRefs, JobVerb, ListJobs, LogArgs, Until, WaitArgs};
 pub(crate) use nouns::{
-    AccountVerb, EventsVerb, ListArgs, LoginVerb, Noun, OrganizationVerb, RefsArgs, RoleVerb,
-    ServerCommand, ServerVerb, TailArgs, UserVerb,
+    AccountVerb, EventsVerb, ExecutorVerb, ListArgs, LoginVerb, Noun, OrganizationVerb, RefsArgs,
+    RoleVerb, ServerCommand, ServerVerb, TailArgs, UserVerb,
 };
 pub(crate) use output::{FormatArg, OutputArgs};
 pub(crate) use serve::{BackendArg, LogFormat, ServeArgs};
@@ -142,6 +142,8 @@ mod tests {
             "job log --last --tail -1",
             "job log --last --run -1",
             "events tail -n -1",
+            "server --executor-lease 0s",
+            "server --executor-lease 999ms",
         ] {
             let words = ["eai"].into_iter().chain(wrong.split(' '));
             let refused = Cli::try_parse_from(words).unwrap_err();

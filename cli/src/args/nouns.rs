@@ -75,6 +75,15 @@ pub(crate) enum Noun {
   eai role get hello_role --field policies"
     )]
     Role(RoleVerb),
+    /// Executors: where jobs run
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai executor ls
+  eai executor drain 5b0f0f5e-3a52-5a0e-9c8e-5a5f2ad1c1f7
+  eai executor ls --field state"
+    )]
+    Executor(ExecutorVerb),
     /// Credentials
     #[command(
         subcommand,
@@ -134,6 +143,19 @@ pub(crate) enum RoleVerb {
     Ls(ListArgs),
     /// Show roles
     Get(RefsArgs),
+}
+
+/// Verbs of an executor.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExecutorVerb {
+    /// List executors
+    Ls(ListArgs),
+    /// Show executors
+    Get(RefsArgs),
+    /// Take no new jobs; what runs goes on
+    Drain(RefsArgs),
+    /// Take jobs again
+    Undrain(RefsArgs),
 }
 
 /// Verbs of credentials.

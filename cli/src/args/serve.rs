@@ -55,6 +55,10 @@ pub(crate) struct ServeArgs {
     /// How long a job may take until it answers on its port, such as 10m
     #[arg(long, value_name = "TIME", env = env::EAI_START_TIMEOUT, default_value = "10m")]
     pub(crate) start_timeout: humantime::Duration,
+    /// How long an executor may be silent until its jobs are given up, such as 15s
+    #[arg(long, value_name = "TIME", env = env::EAI_EXECUTOR_LEASE, default_value = "15s",
+        value_parser = lease)]
+    pub(crate) executor_lease: humantime::Duration,
     /// How long a request waits for a job to be ready, such as 5m
     #[arg(long, value_name = "TIME", env = env::EAI_REQUEST_WAIT, default_value = "5m")]
     pub(crate) request_wait: humantime::Duration,
@@ -88,6 +92,15 @@ pub(crate) enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+/// A time in which several signs of life fit.
+fn lease(text: &str) -> Result<humantime::Duration, String> {
+    let time: humantime::Duration = text.parse().map_err(|error| format!("{error}"))?;
+    if time.as_secs() == 0 {
+        return Err("it must be 1s or more".to_owned());
+    }
+    Ok(time)
 }
 
 /// An http(s) URL with no slash at its end.

@@ -6,6 +6,7 @@
 mod account;
 mod data;
 mod events;
+mod executor;
 mod job;
 mod login;
 mod organization;
@@ -88,6 +89,7 @@ async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<E
         Noun::Organization(verb) => organization::run(verb, client, printer).await,
         Noun::Role(verb) => role::run(verb, client, printer).await,
         Noun::Login(verb) => login::run(&verb, client, printer).await,
+        Noun::Executor(verb) => executor::run(verb, client, printer).await,
         Noun::Events(verb) => events::run(verb, client, printer).await,
         Noun::Version => version::run(client, printer).await,
         Noun::Server(command) => server::online(command, client, printer).await,

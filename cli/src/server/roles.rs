@@ -21,7 +21,7 @@ use super::backend;
 use super::bootstrap;
 use super::data_dir::DataDir;
 use super::nats::{self, Search, Supervisor, Timeouts};
-use super::work::{Alive, Work};
+use super::work::{Alive, Parts, Work};
 use crate::args::ServeArgs;
 
 /// The size of the event log where nothing is asked.
@@ -131,6 +131,8 @@ impl Roles {
 
         let seed = supervisor.signing_key();
         let chosen = Box::pin(backend::choose(args, data)).await?;
+        // Asked first: what is alive is not loaded from views that turn out not to be sound.
+        let damaged = is_damaged(&log, &views).await?;
         let alive = Alive::load(&views, &log).await;
         let facts = Facts {
             platform: data.platform(),
@@ -149,6 +151,7 @@ impl Roles {
             log,
             followers,
             live: alive.live.clone(),
+            beats: alive.beats.clone(),
             contents: Contents::new(objects, data.path().to_owned()),
             output,
             follower_slots: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
@@ -160,11 +163,11 @@ impl Roles {
             readiness,
         };
         let platform = Arc::new(platform);
-        let work = if is_damaged(&platform.log, &platform.views).await? {
-            Work::idle(alive)
+        let parts = Parts::new(args, data, platform.urls.platform(), &chosen, tools);
+        let work = if damaged {
+            Work::once_sound(alive, parts, platform.views.clone())
         } else {
-            let url = platform.urls.platform();
-            Box::pin(Work::start(args, data, url, alive, &chosen, tools)).await?
+            Box::pin(Work::start(alive, parts)).await?
         };
         let sweeper = tokio::spawn(content::sweep(Arc::clone(&platform), stop.clone()));
         let tasks = Tasks {

@@ -1,12 +1,15 @@
 //! What makes services run: routes in memory, policies, and the executor of this machine.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use eai_core::ids::ExecutorId;
+use eai_core::lease::Terms;
 use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
-use eai_core::log::{Controller, Log};
+use eai_core::log::{Beats, Controller, Log};
+use eai_executors::backend::Backend;
 use eai_executors::executor::{Executor, Settings, Stop, Tools};
 use eai_projections::Views;
 use tokio::sync::watch;
@@ -21,15 +24,37 @@ use crate::args::ServeArgs;
 /// What is alive, and what follows the log for it.
 pub(crate) struct Alive {
     pub(crate) live: Live,
+    pub(crate) beats: Beats,
     feed: JoinHandle<()>,
+    ears: JoinHandle<Infallible>,
 }
 
-/// The executor and the policies, while they run.
+/// The executor and the policies, once they run.
 pub(crate) struct Work {
     alive: Alive,
-    controller: Option<JoinHandle<()>>,
-    executor: Option<JoinHandle<()>>,
+    started: Start,
     stop: watch::Sender<Stop>,
+}
+
+/// Whether it runs already.
+enum Start {
+    Done(Started),
+    Awaited(JoinHandle<Result<Started, Error>>),
+}
+
+/// What runs once the views may be believed.
+struct Started {
+    controller: JoinHandle<()>,
+    executor: Option<JoinHandle<()>>,
+}
+
+/// What the executor and the policies are made of.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) log: Log,
+    pub(crate) objects: Objects,
+    pub(crate) output: Output,
+    pub(crate) backend: Option<Arc<Backend>>,
 }
 
 // === impl Alive ===
@@ -46,7 +71,75 @@ impl Alive {
         };
         let live = Live::new(snapshot);
         let feed = tokio::spawn(Feed::new(live.clone(), log.clone()).run());
-        Self { live, feed }
+        let beats = Beats::new(log.clone());
+        let ears = beats.clone();
+        let ears = tokio::spawn(async move { ears.listen().await });
+        Self {
+            live,
+            beats,
+            feed,
+            ears,
+        }
+    }
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// For the executor of this machine.
+    pub(crate) fn new(
+        args: &ServeArgs,
+        data: &DataDir,
+        console_url: String,
+        chosen: &Chosen,
+        (log, objects, output): (Log, Objects, Output),
+    ) -> Self {
+        let settings = Settings {
+            id: ExecutorId(Uuid::new_v5(&data.platform().0, b"executor/0")),
+            account: data.account().clone(),
+            console_url,
+            start_timeout: args.start_timeout.into(),
+            cpu_milli: cores() * 1000,
+            mem_mib: memory_mib(),
+            cache: data.path().join("cache"),
+            default_image: args.default_image.as_ref().map(ToString::to_string),
+            terms: Terms::new(args.executor_lease.into()),
+        };
+        Self {
+            settings,
+            log,
+            objects,
+            output,
+            backend: chosen.backend.clone(),
+        }
+    }
+
+    /// Takes up what an earlier start left, and takes jobs from now on.
+    async fn start(
+        self,
+        live: Live,
+        beats: Beats,
+        stopped: watch::Receiver<Stop>,
+    ) -> Result<Started, Error> {
+        let terms = self.settings.terms;
+        let mut executor = None;
+        if let Some(backend) = self.backend {
+            let tools = Tools {
+                log: self.log.clone(),
+                live: live.clone(),
+                objects: self.objects,
+                output: self.output,
+                backend,
+            };
+            let started = Executor::start(self.settings, tools, stopped).await?;
+            executor = Some(tokio::spawn(started.run()));
+        }
+        // Only now: what an earlier start left is given up by nobody before it is looked at.
+        let controller = Controller::new(self.log, live, beats, terms);
+        Ok(Started {
+            controller: tokio::spawn(controller.run()),
+            executor,
+        })
     }
 }
 
@@ -54,69 +147,62 @@ impl Alive {
 
 impl Work {
     /// Takes up what an earlier start left, and takes jobs from now on.
-    pub(crate) async fn start(
-        args: &ServeArgs,
-        data: &DataDir,
-        url: String,
-        alive: Alive,
-        chosen: &Chosen,
-        (log, objects, output): (Log, Objects, Output),
-    ) -> Result<Self, Error> {
+    pub(crate) async fn start(alive: Alive, parts: Parts) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(Stop::No);
-        let mut work = Self {
+        let started = parts.start(alive.live.clone(), alive.beats.clone(), stopped);
+        let started = Box::pin(started).await?;
+        Ok(Self {
             alive,
-            controller: None,
-            executor: None,
+            started: Start::Done(started),
             stop,
-        };
-        let live = &work.alive.live;
-        if let Some(backend) = &chosen.backend {
-            let settings = Settings {
-                id: ExecutorId(Uuid::new_v5(&data.platform().0, b"executor/0")),
-                account: data.account().clone(),
-                console_url: url,
-                start_timeout: args.start_timeout.into(),
-                cpu_milli: cores() * 1000,
-                mem_mib: memory_mib(),
-                cache: data.path().join("cache"),
-                default_image: args.default_image.as_ref().map(ToString::to_string),
-            };
-            let tools = Tools {
-                log: log.clone(),
-                live: live.clone(),
-                objects,
-                output,
-                backend: Arc::clone(backend),
-            };
-            let executor = Executor::start(settings, tools, stopped).await?;
-            work.executor = Some(tokio::spawn(executor.run()));
-        }
-        let controller = Controller::new(log, live.clone());
-        work.controller = Some(tokio::spawn(controller.run()));
-        Ok(work)
+        })
     }
 
-    /// Nothing but what is alive: the views are halted, and nothing may be decided on them.
-    pub(crate) fn idle(alive: Alive) -> Self {
+    /// The same once the views, which are halted, were folded anew: nothing may be decided on them before.
+    pub(crate) fn once_sound(alive: Alive, parts: Parts, views: Views) -> Self {
+        let (stop, stopped) = watch::channel(Stop::No);
+        let (live, beats) = (alive.live.clone(), alive.beats.clone());
+        let started = tokio::spawn(async move {
+            views.until_sound().await;
+            let started = Box::pin(parts.start(live, beats, stopped)).await;
+            match &started {
+                Ok(_) => tracing::info!("work.started: the views are sound again"),
+                Err(error) => tracing::error!(%error, "work.failed: start the platform again"),
+            }
+            started
+        });
         Self {
             alive,
-            controller: None,
-            executor: None,
-            stop: watch::Sender::new(Stop::No),
+            started: Start::Awaited(started),
+            stop,
         }
     }
 
     /// Ends what runs here; runs of jobs go on, or end first.
     pub(crate) async fn stop(self, how: Stop) -> Result<(), Error> {
-        // A policy is safe to end anywhere: what it means, it means again at the next start.
-        if let Some(controller) = self.controller {
+        let started = match self.started {
+            Start::Done(started) => Some(started),
+            // Where it failed, that was said when it happened.
+            Start::Awaited(task) if task.is_finished() => task.await.map_err(Error::Task)?.ok(),
+            Start::Awaited(task) => {
+                task.abort();
+                None
+            }
+        };
+        if let Some(Started {
+            controller,
+            executor,
+        }) = started
+        {
+            // A policy is safe to end anywhere: what it means, it means again at the next start.
             controller.abort();
-        }
-        self.stop.send_replace(how);
-        if let Some(executor) = self.executor {
-            executor.await.map_err(Error::Task)?;
+            self.stop.send_replace(how);
+            if let Some(executor) = executor {
+                executor.await.map_err(Error::Task)?;
+            }
         }
         self.alive.feed.abort();
+        self.alive.ears.abort();
         Ok(())
     }
 }

@@ -9,12 +9,14 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
-use super::live::{Change, Live};
-use super::{Error, Log};
+use super::live::{Change, Live, LiveJob};
+use super::watcher::Watcher;
+use super::{Beats, Error, Log};
 use crate::aggregate::Refusal;
 use crate::command::{Context, Part};
 use crate::ids::{CommandId, JobId, ServiceId};
-use crate::job::{self, JobAggregate};
+use crate::job::{self, Ended, JobAggregate, Outcome};
+use crate::lease::Terms;
 use crate::names::AccountName;
 use crate::policy::{self, Intent};
 use crate::service::{Command, ServiceAggregate, Switched};
@@ -28,16 +30,25 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Controller {
     log: Log,
     live: Live,
+    watcher: Watcher,
 }
 
 impl Controller {
-    /// Policies over everything that is alive.
-    pub fn new(log: Log, live: Live) -> Self {
-        Self { log, live }
+    /// Policies over everything that is alive; `beats` are listened to elsewhere.
+    pub fn new(log: Log, live: Live, beats: Beats, terms: Terms) -> Self {
+        let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
+        Self { log, live, watcher }
     }
 
     /// Runs for ever; safe to end at any moment.
     pub async fn run(self) {
+        tokio::select! {
+            () = self.follow() => {}
+            never = self.watcher.run() => match never {},
+        }
+    }
+
+    async fn follow(&self) {
         let mut changes = self.live.changes();
         let mut due = self.everything();
         loop {
@@ -76,6 +87,8 @@ impl Controller {
         let looked = match change {
             Change::Service(id) => self.look_at_service(id).await,
             Change::Job(id) => self.look_at_job(id).await,
+            // What it means for its runs is told with each of them.
+            Change::Executor(_) => Ok(()),
         };
         match looked {
             Err(Error::Refused(refusal)) => {
@@ -86,11 +99,14 @@ impl Controller {
         }
     }
 
-    /// Requests go to a job of the newest revision as soon as it answers.
+    /// Requests go to a job of the newest revision as soon as it answers; a run that nobody has any more is over.
     async fn look_at_job(&self, id: JobId) -> Result<(), Error> {
         let Some(job) = self.live.job(id) else {
             return Ok(());
         };
+        if self.live.is_abandoned(&job) {
+            return self.interrupt(&job).await;
+        }
         let (Some(service), true) = (job.service, self.live.is_routable(&job)) else {
             return Ok(());
         };
@@ -101,6 +117,38 @@ impl Controller {
         let part = Part::<ServiceAggregate>::on(job.account.clone(), service, command).boxed();
         let context = context(id.0, &format!("switch/{}", job.run)).because(job.cause);
         self.log.execute(&context, &[part]).await.map(drop)
+    }
+
+    /// Ends a run whose executor was lost, under the claim that it had.
+    async fn interrupt(&self, live: &LiveJob) -> Result<(), Error> {
+        let Some(claim) = live.claim else {
+            return Ok(());
+        };
+        let ended = Ended {
+            run: live.run,
+            claim: Some(claim.claim),
+            state: Outcome::Interrupted,
+            reason: "executor-lost".into(),
+            message: "nothing was heard of its executor any more".into(),
+            exit_code: None,
+            signal: None,
+        };
+        let address = Address::new(live.account.clone(), "job", live.id);
+        let what = format!("lost/{}/{}", live.run, claim.claim);
+        let context = context(live.id.0, &what).because(live.cause);
+        let plan = || async {
+            let job = self
+                .log
+                .state_since::<JobAggregate>(&address, live.version)
+                .await?;
+            let job = job.ok_or_else(|| Refusal::not_found("there is no such job"))?;
+            let held = job.claim.as_ref().map(|held| (held.run, held.claim));
+            if held != Some((live.run, claim.claim)) {
+                return Err(Refusal::conflict("job-ended", "the run ended already").into());
+            }
+            Ok::<_, Error>(job::end(&live.account, &job, ended.clone()))
+        };
+        self.log.settle(&context, plan).await.map(drop)
     }
 
     async fn look_at_service(&self, id: ServiceId) -> Result<(), Error> {
@@ -151,7 +199,7 @@ impl Controller {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a policy acts when it acts")]
-fn context(about: Uuid, what: &str) -> Context {
+pub(super) fn context(about: Uuid, what: &str) -> Context {
     let id = CommandId(Uuid::new_v5(&about, format!("policy/{what}").as_bytes()));
     Context::platform(id, OffsetDateTime::now_utc())
 }

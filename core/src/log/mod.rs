@@ -9,6 +9,7 @@ pub mod output;
 
 mod activate;
 mod append;
+mod beats;
 pub mod chain;
 mod connect;
 mod controller;
@@ -22,6 +23,7 @@ mod reserve;
 mod settle;
 mod setup;
 mod subscribe;
+mod watcher;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 pub use append::Outcome;
+pub use beats::{Beat, Beats, Heard};
 pub use chain::Chain;
 pub use connect::{ConnectError, Connection, connect, connect_with};
 pub use controller::Controller;

@@ -123,6 +123,30 @@ impl Backend {
         }
     }
 
+    /// Waits until something happens to runs that it was not told of, or may have missed.
+    pub async fn stirred(&self) {
+        match self {
+            Self::Process(_) => std::future::pending().await,
+            Self::Docker(docker) => docker.stirred().await,
+        }
+    }
+
+    /// What is there by the platform's label, by id, with what was kept with it.
+    pub async fn there(&self) -> Result<Vec<(String, serde_json::Value)>, FoundError> {
+        match self {
+            Self::Process(_) => Ok(Vec::new()),
+            Self::Docker(docker) => Ok(docker.runs().await?),
+        }
+    }
+
+    /// Ends and removes what is there by an id.
+    pub async fn discard(&self, id: &str) -> Result<(), RunError> {
+        match self {
+            Self::Process(_) => Ok(()),
+            Self::Docker(docker) => Ok(docker.discard(id).await?),
+        }
+    }
+
     /// Removes what runs share, if none is left.
     pub async fn close(&self) {
         match self {

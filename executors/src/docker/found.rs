@@ -1,10 +1,12 @@
 //! What an earlier platform left behind.
 
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
+use serde_json::Value;
 
 use super::engine::{Engine, Error, SLOW, call, until_answered};
 use super::error::StartError;
-use super::label;
+use super::label::{self, Label};
 use super::marks;
 use super::running::{Running, remove};
 use super::start::Settings;
@@ -13,6 +15,22 @@ use crate::backend::{Found, State};
 
 /// The ids of every container of a platform.
 pub(super) async fn containers(engine: &Engine, platform: &str) -> Result<Vec<String>, Error> {
+    let listed = list(engine, platform).await?;
+    Ok(listed.into_iter().filter_map(|found| found.id).collect())
+}
+
+/// Every container of a platform that is a run's: its id, and what was kept with it. Changes nothing.
+pub(super) async fn runs(engine: &Engine, platform: &str) -> Result<Vec<(String, Value)>, Error> {
+    let listed = list(engine, platform).await?;
+    let of_runs = listed.into_iter().filter_map(|found| {
+        let labels = found.labels.unwrap_or_default();
+        Label::read(&labels)?;
+        Some((found.id?, label::metadata(&labels)))
+    });
+    Ok(of_runs.collect())
+}
+
+async fn list(engine: &Engine, platform: &str) -> Result<Vec<ContainerSummary>, Error> {
     let listed = || async {
         let filters = label::of_platform(platform);
         let options = ListContainersOptionsBuilder::new()
@@ -21,8 +39,7 @@ pub(super) async fn containers(engine: &Engine, platform: &str) -> Result<Vec<St
         let listed = engine.docker.list_containers(Some(options.build()));
         call("list containers", SLOW, listed).await
     };
-    let listed = until_answered(listed).await?;
-    Ok(listed.into_iter().filter_map(|found| found.id).collect())
+    until_answered(listed).await
 }
 
 /// Every run of a platform, by name. Removes what is no run.

@@ -151,6 +151,22 @@ impl Docker {
         found::found(&self.engine, &self.settings, |seen| self.running(seen)).await
     }
 
+    /// Every container of this platform that is a run's, by id, with what was kept with it.
+    pub async fn runs(&self) -> Result<Vec<(String, serde_json::Value)>, Error> {
+        found::runs(&self.engine, &self.settings.platform).await
+    }
+
+    /// Waits until a container of this platform appears or ends of which nobody here is told, or such may
+    /// have been missed.
+    pub async fn stirred(&self) {
+        self.watch.stirred().await;
+    }
+
+    /// Ends and removes a container by its id.
+    pub async fn discard(&self, id: &str) -> Result<(), Error> {
+        remove(&self.engine, id).await
+    }
+
     /// Removes the network, if nothing is left in it.
     pub async fn close(&self) {
         let left = found::containers(&self.engine, &self.settings.platform).await;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures::StreamExt as _;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::engine::Engine;
@@ -27,6 +27,8 @@ type Senders = Arc<Mutex<HashMap<String, watch::Sender<()>>>>;
 #[derive(Debug)]
 pub(super) struct Watch {
     senders: Senders,
+    /// Told where nobody is told of a container, or everybody is.
+    stirred: Arc<Notify>,
     task: AbortHandle,
 }
 
@@ -35,11 +37,19 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn start(engine: &Engine, platform: &str) -> Self {
         let senders = Senders::default();
-        let follow = follow(engine.clone(), platform.to_owned(), Arc::clone(&senders));
+        let stirred = Arc::new(Notify::new());
+        let told = (Arc::clone(&senders), Arc::clone(&stirred));
+        let follow = follow(engine.clone(), platform.to_owned(), told);
         Self {
             senders,
+            stirred,
             task: tokio::spawn(follow).abort_handle(),
         }
+    }
+
+    /// Waits until something happens that nobody is told of, or may have been missed.
+    pub(super) async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     /// Told whenever it is worth asking what became of a container.
@@ -59,25 +69,28 @@ impl Drop for Watch {
     }
 }
 
-async fn follow(engine: Engine, platform: String, senders: Senders) {
+async fn follow(engine: Engine, platform: String, (senders, stirred): (Senders, Arc<Notify>)) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut since = now.unwrap_or_default().as_secs().to_string();
     loop {
         let mut filters = label::of_platform(&platform);
         filters.insert("type".to_owned(), vec!["container".to_owned()]);
-        let seen = ["die", "destroy"].map(str::to_owned);
+        let seen = ["die", "destroy", "create", "start"].map(str::to_owned);
         filters.insert("event".to_owned(), seen.to_vec());
         // What happened in between comes again, if the engine still knows it.
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters);
         let mut events = engine.docker.events(Some(options.build()));
         tell_all(&senders);
+        stirred.notify_one();
         loop {
             match tokio::time::timeout(SILENCE, events.next()).await {
                 Ok(Some(Ok(event))) => {
                     if let Some(time) = event.time {
                         since = time.to_string();
                     }
-                    tell(&senders, &event);
+                    if !tell(&senders, &event) {
+                        stirred.notify_one();
+                    }
                 }
                 Err(_) if engine.answers().await => {}
                 Ok(Some(Err(_)) | None) | Err(_) => break,
@@ -88,17 +101,20 @@ async fn follow(engine: Engine, platform: String, senders: Senders) {
     }
 }
 
-fn tell(senders: &Senders, event: &EventMessage) {
+/// Whether anybody was told.
+fn tell(senders: &Senders, event: &EventMessage) -> bool {
     let attributes = event
         .actor
         .as_ref()
         .and_then(|actor| actor.attributes.as_ref());
     let Some(name) = attributes.and_then(|attributes| attributes.get("name")) else {
-        return;
+        return false;
     };
-    if let Some(sender) = lock(senders).get(name) {
-        sender.send_replace(());
-    }
+    let senders = lock(senders);
+    let sender = senders
+        .get(name)
+        .filter(|sender| sender.receiver_count() > 0);
+    sender.map(|sender| sender.send_replace(())).is_some()
 }
 
 fn tell_all(senders: &Senders) {

@@ -1,10 +1,11 @@
 //! At the start: which runs of an earlier epoch go on, which are lost, and what belongs to nobody.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eai_core::command::Part;
+use eai_core::command::{Context, Part};
 use eai_core::executor::{self, ExecutorAggregate, Run as RunId, Started};
 use eai_core::ids::CommandId;
 use eai_core::job::{Job, JobAggregate, Outcome, Phase};
@@ -25,13 +26,13 @@ use crate::backend::{Found, Running, State};
 use crate::data::Cache;
 
 /// How long what is alive may take to have all that the log has.
-const CATCH_UP: Duration = Duration::from_mins(1);
+pub(super) const CATCH_UP: Duration = Duration::from_mins(1);
 
 /// A run that the log says is ours.
-struct Ours {
-    account: AccountName,
-    job: Job,
-    run: RunId,
+pub(super) struct Ours {
+    pub(super) account: AccountName,
+    pub(super) job: Job,
+    pub(super) run: RunId,
 }
 
 /// Takes up what is there, and says so before anything else.
@@ -64,13 +65,14 @@ pub(super) async fn start(
             .is_some_and(|found| found.state != State::Broken);
         is_there || ours.job.phase == Phase::Queued
     });
-    let epoch = say_started(&settings, &tools, &adopted, &lost).await?;
+    let context = context();
+    let epoch = say_started(&settings, &tools, &context, (&adopted, &lost)).await?;
 
     let shared = Arc::new(Shared {
         settings,
         tools,
         cache,
-        epoch,
+        epoch: AtomicU32::new(epoch),
         stop,
         ledger: Mutex::new(Ledger::default()),
         room: Notify::new(),
@@ -81,7 +83,7 @@ pub(super) async fn start(
             .remove(&run.run)
             .filter(|found| found.state != State::Broken);
         let left = left.map(|found| found.running);
-        let cancelled = hold_found(&shared, &run.job);
+        let wished = hold_found(&shared, run.run, &run.job);
         let shared = Arc::clone(&shared);
         lives.spawn(async move {
             let id = run.run.job;
@@ -93,19 +95,12 @@ pub(super) async fn start(
                 run.run,
                 (Duration::ZERO, None),
             );
-            life.through(cancelled, left).await;
+            life.through(wished, left).await;
             shared.release(id);
         });
     }
     for run in lost {
-        let report = Report::new(&shared.tools.log, &run.account, run.run, epoch, None);
-        lives.spawn(async move {
-            let message = "it was gone when the platform started again";
-            let ended = without_exit(run.run, Outcome::Interrupted, "executor-lost", message);
-            if let Err(superseded) = report.end(ended).await {
-                tracing::debug!(job = %run.run.job, %superseded, "run.lost");
-            }
-        });
+        lives.spawn(tell_lost(Arc::clone(&shared), run));
     }
     // What was lost before it began may have left something, too.
     for orphan in orphans.into_iter().chain(found.into_values()) {
@@ -120,8 +115,19 @@ pub(super) async fn start(
     Ok(Executor { shared, lives })
 }
 
+/// Ends a run of which nothing is there.
+pub(super) async fn tell_lost(shared: Arc<Shared>, lost: Ours) {
+    let Ours { account, run, .. } = lost;
+    let report = Report::new(&shared.tools.log, &account, run, shared.epoch(), None);
+    let message = "it was gone when the platform started again";
+    let ended = without_exit(run, Outcome::Interrupted, "executor-lost", message);
+    if let Err(superseded) = report.end(ended).await {
+        tracing::debug!(job = %run.job, %superseded, "run.lost");
+    }
+}
+
 /// The runs that the log says this executor has.
-async fn ours(settings: &Settings, tools: &Tools) -> Result<Vec<Ours>, Error> {
+pub(super) async fn ours(settings: &Settings, tools: &Tools) -> Result<Vec<Ours>, log::Error> {
     let mut ours = Vec::new();
     for live in tools.live.jobs() {
         let is_ours = live.phase.is_alive()
@@ -155,12 +161,12 @@ async fn ours(settings: &Settings, tools: &Tools) -> Result<Vec<Ours>, Error> {
 }
 
 /// Begins an epoch; the answer is its number.
-async fn say_started(
+pub(super) async fn say_started(
     settings: &Settings,
     tools: &Tools,
-    adopted: &[Ours],
-    lost: &[Ours],
-) -> Result<u32, Error> {
+    context: &Context,
+    (adopted, lost): (&[Ours], &[Ours]),
+) -> Result<u32, log::Error> {
     let address = Address::new(settings.account.clone(), "executor", settings.id);
     let runs = |ours: &[Ours]| ours.iter().map(|ours| ours.run).collect();
     let started = Started {
@@ -172,7 +178,6 @@ async fn say_started(
         adopted: runs(adopted),
         lost: runs(lost),
     };
-    let context = context();
     let plan = || async {
         let epoch = tools.log.state::<ExecutorAggregate>(&address).await?.epoch + 1;
         let command = executor::Command::Start(Started {
@@ -183,7 +188,7 @@ async fn say_started(
         let part = Part::<ExecutorAggregate>::on(account, settings.id, command);
         Ok::<_, log::Error>(vec![part.boxed()])
     };
-    let outcome = tools.log.settle(&context, plan).await?;
+    let outcome = tools.log.settle(context, plan).await?;
     let state = tools.log.state::<ExecutorAggregate>(&address).await?;
     // Routes of the epoch before count no more once this is folded.
     tools.live.until(outcome.sequence, CATCH_UP).await;
@@ -193,7 +198,9 @@ async fn say_started(
 impl Shared {
     /// Says that the epoch is over; where that cannot be said, the next start says it.
     pub(super) async fn say_stopped(&self) {
-        let command = executor::Command::Stop { epoch: self.epoch };
+        let command = executor::Command::Stop {
+            epoch: self.epoch(),
+        };
         let account = self.settings.account.clone();
         let part = Part::<ExecutorAggregate>::on(account, self.settings.id, command).boxed();
         let parts = [part];
@@ -207,7 +214,7 @@ impl Shared {
     }
 }
 
-fn context() -> eai_core::command::Context {
+pub(super) fn context() -> Context {
     let id = CommandId(Uuid::new_v4());
-    eai_core::command::Context::platform(id, OffsetDateTime::now_utc())
+    Context::platform(id, OffsetDateTime::now_utc())
 }

@@ -12,9 +12,9 @@ use eai_core::subject::Address;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::Shared;
 use super::life::Life;
 use super::report::{self, context};
+use super::{Shared, Wish};
 
 /// Claims a job that waits, and sees its run through to the end. Ends at once where another one has it.
 pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
@@ -29,7 +29,7 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
             Err(error) => return tracing::warn!(job = %live.id, %error, "claim.state"),
         };
     let mem_mib = job.submitted.configuration.spec.resources.mem.mebibytes();
-    let Some(cancelled) = shared.hold(live.id, mem_mib.into()) else {
+    let Some(wished) = shared.hold(live.id, mem_mib.into()) else {
         return;
     };
     shared.tools.backend.expect();
@@ -44,23 +44,18 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
                 run,
                 (queue, live.cause),
             );
-            // What the job was asked while it was claimed is in the log, and told again.
-            watch_for_cancel(&shared, &live);
-            life.through(cancelled, None).await;
+            if let Some(held) = shared.ledger().runs.get_mut(&live.id) {
+                held.run = Some(run);
+            }
+            // What was asked of it before the run was held would be missed.
+            if let Some(job) = shared.tools.live.job(live.id) {
+                shared.heed(&job);
+            }
+            life.through(wished, None).await;
         }
         Err(error) => tracing::debug!(job = %live.id, %error, "claim.lost"),
     }
     shared.release(live.id);
-}
-
-/// A cancel that came before the run was held would be missed.
-fn watch_for_cancel(shared: &Shared, live: &LiveJob) {
-    let cancelling = |job: Arc<LiveJob>| job.phase == Phase::Cancelling && job.run == live.run;
-    if shared.tools.live.job(live.id).is_some_and(cancelling)
-        && let Some(held) = shared.ledger().runs.get(&live.id)
-    {
-        held.cancel.send_replace(true);
-    }
 }
 
 async fn claim(shared: &Shared, live: &LiveJob, job: &Job) -> Result<RunId, log::Error> {
@@ -73,11 +68,11 @@ async fn claim(shared: &Shared, live: &LiveJob, job: &Job) -> Result<RunId, log:
         run: run.run,
         claim: run.claim,
         executor: shared.settings.id,
-        epoch: shared.epoch,
+        epoch: shared.epoch(),
     };
     let command = job::Command::Claim(claimed.clone());
     let part = Part::<JobAggregate>::on(live.account.clone(), live.id, command).boxed();
-    let what = format!("claim/{}/{}", shared.settings.id, shared.epoch);
+    let what = format!("claim/{}/{}", shared.settings.id, claimed.epoch);
     let context = context(run, &what).because(live.cause);
     let parts = [part];
     report::until_answered(|| shared.tools.log.execute(&context, &parts)).await?;
@@ -92,9 +87,12 @@ async fn claim(shared: &Shared, live: &LiveJob, job: &Job) -> Result<RunId, log:
 }
 
 /// A run that was found at the start is held in any case.
-pub(super) fn hold_found(shared: &Shared, job: &Job) -> watch::Receiver<bool> {
+pub(super) fn hold_found(shared: &Shared, run: RunId, job: &Job) -> watch::Receiver<Wish> {
     let mem_mib = job.submitted.configuration.spec.resources.mem.mebibytes();
-    let cancelling = job.phase == Phase::Cancelling;
+    let wish = match job.phase {
+        Phase::Cancelling => Wish::End,
+        _ => Wish::GoOn,
+    };
     let mut ledger = shared.ledger();
-    ledger.insert(job.submitted.id, mem_mib.into(), cancelling)
+    ledger.insert(job.submitted.id, mem_mib.into(), Some(run), wish)
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::exit::{ended, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
-use super::{Shared, Stop, folder_name, image, output};
+use super::{Shared, Stop, Wish, folder_name, image, output};
 use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
 use crate::data::{self, Tree};
 use crate::environment;
@@ -64,6 +64,7 @@ enum Unstarted {
 enum Turn {
     Exited(Result<Exit, RunError>),
     Cancelled,
+    Taken,
     Stopped(Stop),
     Overdue(&'static str),
     Superseded(Superseded),
@@ -80,7 +81,7 @@ impl Life {
         (queue, cause): (Duration, Option<Cause>),
     ) -> Self {
         Self {
-            report: Report::new(&shared.tools.log, account, run, shared.epoch, cause),
+            report: Report::new(&shared.tools.log, account, run, shared.epoch(), cause),
             shared: Arc::clone(shared),
             account: account.clone(),
             submitted,
@@ -90,18 +91,18 @@ impl Life {
     }
 
     /// Sees the run through, from its claim or from where an earlier start left it.
-    pub(super) async fn through(self, mut cancelled: watch::Receiver<bool>, left: Option<Running>) {
+    pub(super) async fn through(self, mut wished: watch::Receiver<Wish>, left: Option<Running>) {
         let mut phases = Phases {
             queue: micros(self.queue),
             ..Phases::default()
         };
         // What goes on already is ended like any other, if that is what is wanted.
         if let Some(running) = left {
-            return self.watch(running, phases, cancelled).await;
+            return self.watch(running, phases, wished).await;
         }
-        match self.start(&mut phases, &mut cancelled).await {
+        match self.start(&mut phases, &mut wished).await {
             Ok((running, trees)) => {
-                self.watch(running, phases, cancelled).await;
+                self.watch(running, phases, wished).await;
                 drop(trees);
             }
             Err(error) => {
@@ -121,20 +122,20 @@ impl Life {
     async fn start(
         &self,
         phases: &mut Phases,
-        cancelled: &mut watch::Receiver<bool>,
+        wished: &mut watch::Receiver<Wish>,
     ) -> Result<(Running, Vec<Tree>), Unstarted> {
         self.check_resources()?;
         let clock = Instant::now();
         let image = tokio::select! {
             biased;
-            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Unstarted::Cancelled),
+            _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
             image = image::prepare(&self.shared, &self.account, self.run, &self.submitted) => image?,
         };
         phases.image = micros(clock.elapsed());
         let clock = Instant::now();
         let (binds, trees) = tokio::select! {
             biased;
-            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(Unstarted::Cancelled),
+            _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
             data = self.data() => data?,
         };
         phases.data = micros(clock.elapsed());
@@ -232,7 +233,7 @@ impl Life {
     }
 
     /// Watches a run that began, by this start or an earlier one.
-    async fn watch(&self, running: Running, phases: Phases, cancelled: watch::Receiver<bool>) {
+    async fn watch(&self, running: Running, phases: Phases, wished: watch::Receiver<Wish>) {
         let mut carried = tokio::spawn(output::carry(
             self.shared.tools.output.clone(),
             self.account.clone(),
@@ -241,7 +242,7 @@ impl Life {
         ));
         let (state, readiness) = watch::channel(Readiness::default());
         let turn = self
-            .turn(&running, phases, cancelled, &state, &readiness)
+            .turn(&running, phases, wished, &state, &readiness)
             .await;
         let port = self.submitted.configuration.spec.port.get();
         let ready = readiness.borrow().ever;
@@ -249,6 +250,11 @@ impl Life {
             Turn::Stopped(Stop::LeaveRuns | Stop::No) => return carried.abort(),
             Turn::Superseded(superseded) => {
                 tracing::warn!(job = %self.run.job, %superseded, "run.superseded");
+                self.remove(&running).await;
+                return carried.abort();
+            }
+            Turn::Taken => {
+                tracing::warn!(job = %self.run.job, "run.taken: the log says that it is over");
                 self.remove(&running).await;
                 return carried.abort();
             }
@@ -297,7 +303,7 @@ impl Life {
         &self,
         running: &Running,
         phases: Phases,
-        mut cancelled: watch::Receiver<bool>,
+        mut wished: watch::Receiver<Wish>,
         state: &watch::Sender<Readiness>,
         readiness: &watch::Receiver<Readiness>,
     ) -> Turn {
@@ -323,7 +329,10 @@ impl Life {
         };
         tokio::select! {
             biased;
-            _ = cancelled.wait_for(|cancelled| *cancelled) => Turn::Cancelled,
+            Ok(wish) = wished.wait_for(|wish| *wish != Wish::GoOn) => match *wish {
+                Wish::Drop => Turn::Taken,
+                Wish::End | Wish::GoOn => Turn::Cancelled,
+            },
             _ = stop.wait_for(|stop| *stop != Stop::No) => Turn::Stopped(*self.shared.stop.borrow()),
             exit = running.wait() => Turn::Exited(exit),
             Err(superseded) = watch.run(self.started(running)) => Turn::Superseded(superseded),

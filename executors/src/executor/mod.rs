@@ -6,29 +6,34 @@
 mod adopt;
 mod claim;
 mod exit;
+mod fence;
 mod image;
 mod life;
 mod output;
 mod probe;
 mod ready;
+mod reconcile;
 mod report;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use eai_core::executor::Run as RunId;
 use eai_core::ids::{ExecutorId, JobId};
 use eai_core::job::Phase;
-use eai_core::log::live::{Change, Live};
+use eai_core::lease::Terms;
+use eai_core::log::live::{Change, Live, LiveJob};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
-use eai_core::log::{self, Log};
+use eai_core::log::{self, Beat, Log};
 use eai_core::names::AccountName;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::backend::{Backend, FoundError};
 use crate::data::Cache;
@@ -52,6 +57,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// The image of specs that name none.
     pub default_image: Option<String>,
+    /// How often it gives a sign of life.
+    pub terms: Terms,
 }
 
 /// What an executor works with.
@@ -107,7 +114,8 @@ struct Shared {
     settings: Settings,
     tools: Tools,
     cache: Cache,
-    epoch: u32,
+    /// Grows when the log says that the one before is lost.
+    epoch: AtomicU32,
     stop: watch::Receiver<Stop>,
     ledger: Mutex<Ledger>,
     /// Told when a run has given its memory back.
@@ -125,8 +133,32 @@ struct Ledger {
 #[derive(Debug)]
 struct Held {
     mem_mib: u64,
-    /// Whether the log wants it to end.
-    cancel: watch::Sender<bool>,
+    /// What it is, once it is claimed.
+    run: Option<RunId>,
+    /// What the log wants of it.
+    wish: watch::Sender<Wish>,
+}
+
+/// What the log wants of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    /// It goes on.
+    GoOn,
+    /// It is to end.
+    End,
+    /// It is over, or another's: nothing of it may be left, and nothing is to be told of it.
+    Drop,
+}
+
+/// What the log says of this executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// It is the one that it thinks it is.
+    Current,
+    /// It was silent for too long.
+    Lost,
+    /// Another process goes by its name.
+    Replaced,
 }
 
 // === impl Executor ===
@@ -146,14 +178,35 @@ impl Executor {
         let shared = Arc::clone(&self.shared);
         let mut changes = shared.tools.live.changes();
         let mut stop = shared.stop.clone();
+        let mut beats = tokio::time::interval(shared.settings.terms.pause());
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tidying = JoinSet::new();
+        tidying.spawn(reconcile::tidy(Arc::clone(&shared)));
         self.look_at_everything();
         loop {
+            match shared.rank() {
+                Rank::Current => {}
+                Rank::Lost => tokio::select! {
+                    biased;
+                    () = until_stopped(&mut stop) => break,
+                    () = self.begin_anew() => self.look_at_everything(),
+                },
+                Rank::Replaced => {
+                    tracing::error!(
+                        "executor.replaced: another process runs jobs by this one's name"
+                    );
+                    break;
+                }
+            }
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop != Stop::No) => break,
+                () = until_stopped(&mut stop) => break,
+                // From the loop itself: who does not turn gives no sign of life.
+                _ = beats.tick() => shared.beat().await,
                 change = changes.recv() => match change {
                     Ok(Change::Job(id)) => self.look_at(id),
-                    Ok(Change::Service(_)) => {}
+                    Ok(Change::Executor(id)) if id == shared.settings.id => self.look_at_everything(),
+                    Ok(Change::Service(_) | Change::Executor(_)) => {}
                     Err(RecvError::Lagged(_)) => self.look_at_everything(),
                     Err(RecvError::Closed) => break,
                 },
@@ -166,12 +219,14 @@ impl Executor {
         if how == Stop::EndRuns {
             while self.lives.join_next().await.is_some() {}
         }
+        tidying.shutdown().await;
         self.lives.shutdown().await;
         shared.tools.backend.close().await;
         shared.say_stopped().await;
     }
 
     fn look_at_everything(&mut self) {
+        self.shared.heed_all();
         let mut waiting = self.shared.tools.live.jobs();
         waiting.retain(|job| job.phase.is_alive());
         waiting.sort_unstable_by_key(|job| job.since);
@@ -184,17 +239,10 @@ impl Executor {
         let Some(job) = self.shared.tools.live.job(id) else {
             return;
         };
-        match job.phase {
-            Phase::Queuing => {
-                let shared = Arc::clone(&self.shared);
-                self.lives.spawn(claim::claim_and_live(shared, job));
-            }
-            Phase::Cancelling => {
-                if let Some(held) = self.shared.ledger().runs.get(&id) {
-                    held.cancel.send_replace(true);
-                }
-            }
-            _ => {}
+        self.shared.heed(&job);
+        if job.phase == Phase::Queuing && self.shared.may_claim() {
+            let shared = Arc::clone(&self.shared);
+            self.lives.spawn(claim::claim_and_live(shared, job));
         }
     }
 }
@@ -206,14 +254,62 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// What the log says of this executor, as far as it was heard.
+    fn rank(&self) -> Rank {
+        let Some(now) = self.tools.live.executor(self.settings.id) else {
+            return Rank::Current;
+        };
+        match now.epoch.cmp(&self.epoch()) {
+            std::cmp::Ordering::Greater => Rank::Replaced,
+            std::cmp::Ordering::Equal if now.lost => Rank::Lost,
+            _ => Rank::Current,
+        }
+    }
+
+    /// Whether it may take jobs.
+    fn may_claim(&self) -> bool {
+        let now = self.tools.live.executor(self.settings.id);
+        now.is_none_or(|now| !now.draining && !now.lost)
+    }
+
+    /// Gives a sign of life.
+    async fn beat(&self) {
+        let running = u32::try_from(self.ledger().runs.len()).unwrap_or(u32::MAX);
+        let beat = Beat {
+            executor: self.settings.id,
+            epoch: self.epoch(),
+            running,
+        };
+        self.tools.log.beat(beat).await;
+    }
+
+    /// Tells a run that is held what the log wants of it.
+    fn heed(&self, job: &LiveJob) {
+        if let Some(held) = self.ledger().runs.get(&job.id) {
+            held.heed(job);
+        }
+    }
+
+    fn heed_all(&self) {
+        for (id, held) in &self.ledger().runs {
+            if let Some(job) = self.tools.live.job(*id) {
+                held.heed(&job);
+            }
+        }
+    }
+
     /// Sets a run's memory aside; nothing where the job is held already, or has to wait for room.
-    fn hold(&self, job: JobId, mem_mib: u64) -> Option<watch::Receiver<bool>> {
+    fn hold(&self, job: JobId, mem_mib: u64) -> Option<watch::Receiver<Wish>> {
         let mut ledger = self.ledger();
         let fits = ledger.mem_mib.saturating_add(mem_mib) <= self.settings.mem_mib;
         if ledger.runs.contains_key(&job) || !(fits || ledger.runs.is_empty()) {
             return None;
         }
-        Some(ledger.insert(job, mem_mib, false))
+        Some(ledger.insert(job, mem_mib, None, Wish::GoOn))
     }
 
     fn release(&self, job: JobId) {
@@ -227,13 +323,59 @@ impl Shared {
 }
 
 impl Ledger {
-    /// Holds a run; what is given tells whether the log wants it to end, as it does now if it is `cancelling`.
-    fn insert(&mut self, job: JobId, mem_mib: u64, cancelling: bool) -> watch::Receiver<bool> {
-        let (cancel, cancelled) = watch::channel(cancelling);
+    /// Holds a run; what is given tells what the log wants of it.
+    fn insert(
+        &mut self,
+        job: JobId,
+        mem_mib: u64,
+        run: Option<RunId>,
+        wish: Wish,
+    ) -> watch::Receiver<Wish> {
+        let (wish, wished) = watch::channel(wish);
         self.mem_mib += mem_mib;
-        self.runs.insert(job, Held { mem_mib, cancel });
-        cancelled
+        self.runs.insert(job, Held { mem_mib, run, wish });
+        wished
     }
+
+    /// Whether a run is held, or may be: it is claimed at this moment.
+    fn holds(&self, run: RunId) -> bool {
+        let held = self.runs.get(&run.job);
+        held.is_some_and(|held| held.run.is_none_or(|held| held == run))
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn heed(&self, job: &LiveJob) {
+        let wish = match self.run {
+            Some(run) if is_taken(run, job) => Wish::Drop,
+            _ if job.phase == Phase::Cancelling => Wish::End,
+            _ => return,
+        };
+        self.wish.send_if_modified(|now| {
+            let news = *now < wish;
+            if news {
+                *now = wish;
+            }
+            news
+        });
+    }
+}
+
+/// Whether the log says that a run is over, or another's. What is alive may be older than the claim.
+fn is_taken(run: RunId, job: &LiveJob) -> bool {
+    let claim = job.claim.map_or(0, |claim| claim.claim);
+    match job.run.cmp(&run.run) {
+        std::cmp::Ordering::Greater => true,
+        std::cmp::Ordering::Equal => !job.phase.is_alive() || claim > run.claim,
+        std::cmp::Ordering::Less => false,
+    }
+}
+
+/// Waits until the executor is to end; also where nobody is left to say so.
+async fn until_stopped(stop: &mut watch::Receiver<Stop>) {
+    drop(stop.wait_for(|stop| *stop != Stop::No).await);
 }
 
 /// The name of a run's folder.

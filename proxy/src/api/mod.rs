@@ -7,6 +7,7 @@ mod data;
 mod error;
 mod event;
 mod event_filter;
+mod executor;
 mod extract;
 mod follow;
 mod health;
@@ -32,9 +33,9 @@ use axum::extract::Request;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use eai_core::log::Log;
 use eai_core::log::live::Live;
 use eai_core::log::output::Output;
+use eai_core::log::{Beats, Log};
 use eai_projections::{Store, Views};
 use tokio::sync::{Semaphore, watch};
 
@@ -58,6 +59,8 @@ pub struct Platform {
     pub followers: Log,
     /// What is alive, in memory.
     pub live: Live,
+    /// When executors were last heard.
+    pub beats: Beats,
     /// What jobs print.
     pub output: Output,
     /// What was pushed, by digest.
@@ -116,6 +119,10 @@ pub fn router(platform: Shared) -> Router {
         .route("/organization", get(account::organizations))
         .route("/organization/{reference}", get(account::organization))
         .route("/me", get(account::me))
+        .route("/executor", get(executor::list))
+        .route("/executor/{reference}", get(executor::get))
+        .route("/executor/{reference}/drain", post(executor::drain))
+        .route("/executor/{reference}/undrain", post(executor::undrain))
         .route("/event", get(event::list))
         .route("/event/{reference}", get(event::get))
         .layer(from_fn_with_state(with(&platform), position::follow));

@@ -1,8 +1,8 @@
 //! From what a user wrote (an id, a full name, a plain name) to the thing itself, if the caller may see it.
 
-use eai_core::ids::{AccountId, DataId, JobId, RoleId, ServiceId};
+use eai_core::ids::{AccountId, DataId, ExecutorId, JobId, RoleId, ServiceId};
 use eai_core::names::{AccountName, FullName, Reference};
-use eai_projections::{AccountRow, DataRow, JobRow, RoleRow, ServiceRow};
+use eai_projections::{AccountRow, DataRow, ExecutorRow, JobRow, RoleRow, ServiceRow};
 use uuid::Uuid;
 
 use super::{ApiError, Shared};
@@ -57,6 +57,7 @@ resolvers! {
     data "data" DataId DataRow,
     role "role" RoleId RoleRow,
     job "job" JobId JobRow,
+    executor "executor" ExecutorId ExecutorRow,
 }
 
 /// The account that a reference means: an id, a full name, or its own last name.

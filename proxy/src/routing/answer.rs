@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use eai_core::executor::Standing;
 use eai_core::ids::JobId;
 use eai_core::job::{Ended, Outcome, Phase};
-use eai_core::log::live::{LiveJob, LiveService};
+use eai_core::log::live::{Live, LiveJob, LiveService};
 use eai_core::log::output::{Output, Start};
 use eai_core::names::AccountName;
 use eai_core::service::Status;
@@ -66,11 +67,13 @@ pub(super) fn start_failed(ended: &Ended, known: bool) -> Failure {
     Failure::start_failed(format!("the service's job could not be started: {why}"))
 }
 
-pub(super) fn too_long(job: Option<&LiveJob>, waited: Duration) -> Failure {
+pub(super) fn too_long(live: &Live, job: Option<&LiveJob>, waited: Duration) -> Failure {
+    let nobody = nobody_claims(live);
     let state = match job {
         None => "its job was not begun",
         Some(job) => match (&job.unready, job.phase) {
             (Some(reason), _) => reason,
+            (None, Phase::Queuing) if nobody.is_some() => nobody.as_deref().unwrap_or_default(),
             (None, Phase::Queuing) => "its job waits for room on this machine",
             (None, Phase::Queued) => "its image and data are being prepared",
             (None, _) => "its job does not answer yet",
@@ -79,6 +82,28 @@ pub(super) fn too_long(job: Option<&LiveJob>, waited: Duration) -> Failure {
     let seconds = waited.as_secs();
     Failure::starting(format!(
         "the service was not ready within {seconds} s: {state}"
+    ))
+}
+
+/// Why no executor takes jobs, if none does.
+fn nobody_claims(live: &Live) -> Option<String> {
+    let executors = live.executors();
+    let counted = |wanted| {
+        let standing = executors.iter().map(|executor| executor.standing());
+        standing.filter(|standing| *standing == wanted).count()
+    };
+    if executors.is_empty() || counted(Standing::Active) > 0 {
+        return None;
+    }
+    let all = [Standing::Draining, Standing::Lost, Standing::Stopped];
+    let found = all.map(|standing| (standing, counted(standing)));
+    let found = found.into_iter().filter(|(_, count)| *count > 0);
+    let found: Vec<_> = found
+        .map(|(standing, count)| format!("{count} {standing}"))
+        .collect();
+    Some(format!(
+        "no executor takes jobs ({}): `eai executor ls` tells more, `eai executor undrain ID` lets one take jobs again",
+        found.join(", ")
     ))
 }
 

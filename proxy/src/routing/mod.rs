@@ -133,7 +133,7 @@ impl Routing {
                 wait::Waited::TooLong(job) => {
                     let lines = self.last_lines(service, run.job, run.run, admitted).await;
                     let waited = self.settings.wait;
-                    return Err(answer::too_long(job.as_deref(), waited).lines(lines));
+                    return Err(answer::too_long(&self.live, job.as_deref(), waited).lines(lines));
                 }
             }
         }
@@ -152,7 +152,11 @@ impl Routing {
             wait::Waited::Ended(_) | wait::Waited::Off => {
                 Err(answer::job_over(&self.live.job(job.id).unwrap_or(job)))
             }
-            wait::Waited::TooLong(job) => Err(answer::too_long(job.as_deref(), self.settings.wait)),
+            wait::Waited::TooLong(job) => Err(answer::too_long(
+                &self.live,
+                job.as_deref(),
+                self.settings.wait,
+            )),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Live, LiveClaim, LiveJob, LiveService};
+use super::{Change, Live, LiveClaim, LiveExecutor, LiveJob, LiveService};
 use crate::account::{self, AccountAggregate};
 use crate::aggregate::{Aggregate, DecodeError, Event as _};
 use crate::command::Cause;
 use crate::envelope::{Envelope, TypeParts};
 use crate::executor::{self, ExecutorAggregate};
-use crate::ids::{JobId, ServiceId};
+use crate::ids::{ExecutorId, JobId, ServiceId};
 use crate::job::{self, JobAggregate, Phase};
 use crate::names::AccountName;
 use crate::service::{self, ServiceAggregate, Status};
@@ -70,7 +70,10 @@ impl Live {
                 }
             }
             ExecutorAggregate::KIND => {
-                self.executor_event(decode::<ExecutorAggregate>(parts, data)?);
+                let event = decode::<ExecutorAggregate>(parts, data)?;
+                if let Ok(id) = id.parse() {
+                    self.executor_event(id, account, event);
+                }
             }
             _ => {}
         }
@@ -184,31 +187,68 @@ impl Live {
         self.put_job(job);
     }
 
-    /// Runs that the executor does not stand by any more are no longer routed to.
-    fn executor_event(&self, event: executor::Event) {
-        let executor::Event::Started(started) = event else {
+    fn executor_event(&self, id: ExecutorId, account: AccountName, event: executor::Event) {
+        use executor::Event;
+        if let Event::Started(started) = event {
+            return self.executor_started(account, &started);
+        }
+        let Some(executor) = self.executor(id) else {
             return;
         };
-        let executors = self.inner.executors.pin();
-        executors.insert(started.id, started.epoch);
-        let alive = self.jobs().into_iter().filter(|job| job.phase.is_alive());
-        for job in alive {
-            let Some(claim) = job.claim.filter(|claim| claim.executor == started.id) else {
+        let mut executor = LiveExecutor::clone(&executor);
+        match event {
+            Event::Started(_) => {}
+            Event::Stopped(_) => executor.started = false,
+            Event::Lost(_) => (executor.started, executor.lost) = (false, true),
+            Event::Draining(_) => executor.draining = true,
+            Event::Undrained(_) => executor.draining = false,
+        }
+        let lost = executor.lost;
+        self.inner.executors.pin().insert(id, Arc::new(executor));
+        if lost {
+            self.tell_of_runs(id);
+        }
+        self.tell(Change::Executor(id));
+    }
+
+    /// Runs that the executor does not stand by any more are no longer routed to.
+    fn executor_started(&self, account: AccountName, started: &executor::Started) {
+        let id = started.id;
+        // Those that go on are moved first, so that nobody sees them as abandoned meanwhile.
+        for run in &started.adopted {
+            let Some(job) = self.job(run.job) else {
                 continue;
             };
-            let run = executor::Run {
-                job: job.id,
-                run: job.run,
-                claim: claim.claim,
+            let same = |claim: &LiveClaim| claim.executor == id && claim.claim == run.claim;
+            let Some(claim) = job.claim.filter(same).filter(|_| job.run == run.run) else {
+                continue;
             };
             let mut job = LiveJob::clone(&job);
-            if started.adopted.contains(&run) {
-                job.claim = Some(LiveClaim {
-                    epoch: started.epoch,
-                    ..claim
-                });
-            }
-            self.put_job(job);
+            job.claim = Some(LiveClaim {
+                epoch: started.epoch,
+                ..claim
+            });
+            self.inner.jobs.pin().insert(job.id, Arc::new(job));
+        }
+        let draining = self.executor(id).is_some_and(|before| before.draining);
+        let executor = LiveExecutor {
+            id,
+            account,
+            epoch: started.epoch,
+            started: true,
+            lost: false,
+            draining,
+        };
+        self.inner.executors.pin().insert(id, Arc::new(executor));
+        self.tell_of_runs(id);
+        self.tell(Change::Executor(id));
+    }
+
+    /// Whether an executor's runs may be sent requests is looked at anew.
+    fn tell_of_runs(&self, id: ExecutorId) {
+        let alive = self.jobs().into_iter().filter(|job| job.phase.is_alive());
+        for job in alive.filter(|job| job.claim.is_some_and(|claim| claim.executor == id)) {
+            self.put_job(LiveJob::clone(&job));
         }
     }
 }

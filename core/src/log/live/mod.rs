@@ -17,6 +17,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::command::Cause;
 use crate::digest::Digest;
+use crate::executor::Standing;
 use crate::ids::{AccountId, DataId, ExecutorId, JobId, ServiceId};
 use crate::job::{Ended, Endpoint, Phase, Phases, Submitted};
 use crate::names::{AccountName, FullName};
@@ -41,7 +42,7 @@ struct Inner {
     names: HashMap<FullName, ServiceId>,
     accounts: HashMap<AccountName, AccountId>,
     jobs: HashMap<JobId, Arc<LiveJob>>,
-    executors: HashMap<ExecutorId, u32>,
+    executors: HashMap<ExecutorId, Arc<LiveExecutor>>,
     ended: Mutex<VecDeque<JobId>>,
     changes: broadcast::Sender<Change>,
     sequence: watch::Sender<u64>,
@@ -56,6 +57,8 @@ pub enum Change {
     Service(ServiceId),
     /// A job.
     Job(JobId),
+    /// An executor: its epoch, or whether it takes jobs.
+    Executor(ExecutorId),
 }
 
 /// A service at one moment.
@@ -137,6 +140,23 @@ pub struct LiveClaim {
     pub claim: u32,
 }
 
+/// An executor at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveExecutor {
+    /// Its id.
+    pub id: ExecutorId,
+    /// The account that its events are in.
+    pub account: AccountName,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Whether it started and did not end since.
+    pub started: bool,
+    /// Whether it was declared lost in this epoch.
+    pub lost: bool,
+    /// Whether it takes no new jobs.
+    pub draining: bool,
+}
+
 /// What is alive at a sequence, as the views have it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -146,8 +166,8 @@ pub struct Snapshot {
     pub services: Vec<LiveService>,
     /// Every job that is alive.
     pub jobs: Vec<LiveJob>,
-    /// Every executor with its epoch.
-    pub executors: Vec<(ExecutorId, u32)>,
+    /// Every executor.
+    pub executors: Vec<LiveExecutor>,
     /// Every account with its id.
     pub accounts: Vec<(AccountName, AccountId)>,
 }
@@ -186,8 +206,9 @@ impl Live {
                 expected: Notify::new(),
             }),
         };
-        for (id, epoch) in snapshot.executors {
-            live.inner.executors.pin().insert(id, epoch);
+        for executor in snapshot.executors {
+            let executors = live.inner.executors.pin();
+            executors.insert(executor.id, Arc::new(executor));
         }
         for (name, id) in snapshot.accounts {
             live.inner.accounts.pin().insert(name, id);
@@ -236,6 +257,16 @@ impl Live {
         self.inner.jobs.pin().values().cloned().collect()
     }
 
+    /// An executor.
+    pub fn executor(&self, id: ExecutorId) -> Option<Arc<LiveExecutor>> {
+        self.inner.executors.pin().get(&id).cloned()
+    }
+
+    /// Every executor that ever started.
+    pub fn executors(&self) -> Vec<Arc<LiveExecutor>> {
+        self.inner.executors.pin().values().cloned().collect()
+    }
+
     /// What changes from now on. A listener that lags has to look at everything.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
@@ -268,11 +299,25 @@ impl Live {
         job.ready && job.phase == Phase::Running && self.is_current(job)
     }
 
-    /// Whether the job's executor has not started anew without it.
+    /// Whether the job's executor was not lost, and has not started anew without it.
     fn is_current(&self, job: &LiveJob) -> bool {
-        let epoch = |id: ExecutorId| self.inner.executors.pin().get(&id).copied();
-        job.claim
-            .is_some_and(|claim| epoch(claim.executor).is_none_or(|epoch| epoch == claim.epoch))
+        job.claim.is_some_and(|claim| {
+            let executor = self.executor(claim.executor);
+            executor.is_none_or(|now| now.epoch == claim.epoch && !now.lost)
+        })
+    }
+
+    /// Whether a run was claimed by an executor that does not have it any more: lost, or begun anew without it.
+    pub fn is_abandoned(&self, job: &LiveJob) -> bool {
+        let held = matches!(
+            job.phase,
+            Phase::Queued | Phase::Running | Phase::Cancelling
+        );
+        let Some(claim) = job.claim.filter(|_| held) else {
+            return false;
+        };
+        self.executor(claim.executor)
+            .is_some_and(|now| now.epoch > claim.epoch || now.epoch == claim.epoch && now.lost)
     }
 
     fn put_service(&self, service: LiveService) {
@@ -339,6 +384,15 @@ impl Live {
     fn tell(&self, change: Change) {
         // Nobody listens, perhaps.
         drop(self.inner.changes.send(change));
+    }
+}
+
+// === impl LiveExecutor ===
+
+impl LiveExecutor {
+    /// Where it is.
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.started, self.lost, self.draining)
     }
 }
 

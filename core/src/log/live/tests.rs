@@ -174,6 +174,49 @@ fn a_run_that_its_executor_lost_is_not_routed_to() {
     assert_eq!(story.route(), None);
 }
 
+#[test]
+fn runs_of_a_lost_executor_are_abandoned_unless_they_are_adopted() {
+    let mut story = Story::new();
+    story.start_executor(1, &[]);
+    for id in [JOB, 20] {
+        story.submit(id, 1);
+        story.make_ready(id, 1);
+    }
+    let abandoned = |story: &Story| {
+        let ids = [JOB, 20].map(|id| JobId(Uuid::from_u128(id)));
+        ids.map(|id| story.live.is_abandoned(&story.live.job(id).unwrap()))
+    };
+    assert_eq!(abandoned(&story), [false, false]);
+    story.tell("executor.stopped", EXECUTOR, &json!({ "epoch": 1 }));
+    assert_eq!(abandoned(&story), [false, false]);
+    story.tell("executor.lost", EXECUTOR, &json!({ "epoch": 1 }));
+    assert_eq!((abandoned(&story), story.route()), ([true, true], None));
+    story.start_executor(2, &[20]);
+    assert_eq!(abandoned(&story), [true, false]);
+    assert_eq!(story.route(), Some(job(20)));
+    let lost = json!({ "run": 0, "claim": 1, "state": "INTERRUPTED", "reason": "executor-lost" });
+    story.tell("job.ended", JOB, &lost);
+    assert_eq!(abandoned(&story), [false, false]);
+    // A claim that was on its way while its epoch ended.
+    story.submit(30, 1);
+    story.make_ready(30, 1);
+    let late = story.live.job(JobId(Uuid::from_u128(30))).unwrap();
+    assert!(story.live.is_abandoned(&late));
+}
+
+#[test]
+fn draining_outlasts_a_start() {
+    let mut story = Story::new();
+    let id = ExecutorId(Uuid::from_u128(EXECUTOR));
+    story.start_executor(1, &[]);
+    story.tell("executor.draining", EXECUTOR, &json!({}));
+    story.start_executor(2, &[]);
+    let now = story.live.executor(id).unwrap();
+    assert!(now.draining && now.started && now.epoch == 2);
+    story.tell("executor.undrained", EXECUTOR, &json!({}));
+    assert!(!story.live.executor(id).unwrap().draining);
+}
+
 #[tokio::test]
 async fn whoever_waits_is_told() {
     let mut story = Story::new();
