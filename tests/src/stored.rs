@@ -1,7 +1,7 @@
 //! What NATS itself says is stored, read with the platform's own rights and a stock client.
 
-use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, stream::Stream};
+use async_nats::{Client, ConnectOptions};
 use eai_core::log::STREAM;
 use eai_core::log::credentials::{User, creds_text, user};
 use nkeys::KeyPair;
@@ -32,6 +32,15 @@ pub struct StoredEvent {
 impl Stored {
     /// Opens the stream of a platform, with credentials minted from its data directory.
     pub async fn of(platform: &Platform) -> Self {
+        let client = Self::client(platform).await;
+        let stream = jetstream::new(client).get_stream(STREAM).await;
+        Self {
+            stream: stream.expect("the stream"),
+        }
+    }
+
+    /// A connection with the same rights.
+    pub async fn client(platform: &Platform) -> Client {
         let account = platform.seed("account");
         let key = KeyPair::new_user();
         let jwt = user(User::Platform, &account, &key, 0).expect("a token");
@@ -41,11 +50,7 @@ impl Stored {
             options.connect(platform.nats_url()).await
         };
         // The server may just be coming up again.
-        let client = until_async("a connection", connect).await;
-        let stream = jetstream::new(client).get_stream(STREAM).await;
-        Self {
-            stream: stream.expect("the stream"),
-        }
+        until_async("a connection", connect).await
     }
 
     /// The last sequence.

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use eai_tests::{Answer, Api, Platform, Setup, Stored, StoredEvent, until, within};
+use eai_tests::{
+    Answer, Api, Backend, Platform, Service, Setup, Stored, StoredEvent, until, within,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -150,6 +152,14 @@ async fn ended(platform: &mut Platform) -> u64 {
     let runs = newest.is_some_and(|event| event.kind() == "eai.executor.started.v1");
     assert_eq!(platform.stop(), 0);
     events.len() as u64 + u64::from(runs)
+}
+
+/// Waits until its executor takes jobs.
+fn takes_jobs(platform: &Platform) {
+    until("an executor", || {
+        let state = platform.cli(["executor", "ls", "--field", "state"]).ok();
+        (state == "active").then_some(()).ok_or(state)
+    });
 }
 
 // === the log ===
@@ -353,6 +363,7 @@ async fn views_of_another_platform_are_named_and_a_rebuild_mends_them() {
         assert_eq!(rebuilt.ok(), last.to_string());
         assert_eq!(readiness(&api).await.status, 200);
         assert_services(&platform, &["one", "two"]);
+        takes_jobs(&platform);
         last = ended(&mut platform).await;
     }
     // The same with the platform stopped.
@@ -362,6 +373,27 @@ async fn views_of_another_platform_are_named_and_a_rebuild_mends_them() {
     platform.cli(["server", "rebuild", "--data-dir", data]).ok();
     platform.up();
     assert_services(&platform, &["one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_run_again_once_the_views_are_rebuilt() {
+    let mut platform = Platform::on(Backend::Process);
+    let api = Api::of(&platform);
+    let service = Service::web(&platform, "web", &[]);
+    assert_eq!(service.get("/").await.status, 200);
+    let mut other = Platform::start();
+    assert_eq!((platform.stop(), other.stop()), (0, 0));
+    replace(&platform.data().join("views"), &other.data().join("views"));
+    platform.spawn();
+    unready(&api).await;
+    platform.cli(["server", "rebuild"]).ok();
+    takes_jobs(&platform);
+    // The run that went on meanwhile is taken up, and new ones are begun.
+    assert_eq!(service.get("/").await.status, 200);
+    assert_eq!(service.only_job().await["run"], 0);
+    let second = Service::web(&platform, "second", &[]);
+    assert_eq!(second.get("/").await.status, 200);
+    assert_eq!(platform.stop(), 0);
 }
 
 // === nothing wrong ===
