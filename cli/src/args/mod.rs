@@ -3,6 +3,7 @@
 //! Owns what may be typed. What it does is in `commands`.
 
 mod data;
+mod image;
 mod job;
 mod nouns;
 mod output;
@@ -13,6 +14,7 @@ use clap::Parser;
 use uuid::Uuid;
 
 pub(crate) use data::{ContentArgs, ContentVerb, DataVerb, PullArgs, PushArgs};
+pub(crate) use image::ImageVerb;
 pub(crate) use job::{JobRefs, JobVerb, ListJobs, LogArgs, Until, WaitArgs};
 pub(crate) use nouns::{
     AccountVerb, EventsVerb, ExecutorVerb, ListArgs, LoginVerb, Noun, OrganizationVerb, RefsArgs,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DataVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb};
+use super::{DataVerb, ImageVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb};
 
 /// What the command is about.
 #[derive(Debug, Subcommand)]
@@ -45,6 +45,16 @@ pub(crate) enum Noun {
   eai data content ls weights"
     )]
     Data(DataVerb),
+    /// Images: what jobs see of files, where they run in containers
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  docker save web:1 -o web.tar && eai image import web.tar --tag web:1
+  eai image import ./rootfs --tag team/base
+  eai image ls
+  eai service update hello -i team/base"
+    )]
+    Image(ImageVerb),
     /// Accounts: what owns services and data
     #[command(
         subcommand,

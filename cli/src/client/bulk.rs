@@ -27,6 +27,7 @@ pub(crate) struct Bulk {
     token: Option<String>,
     body: Option<serde_json::Value>,
     policy: Policy,
+    stall: Duration,
 }
 
 /// How far a body was sent.
@@ -51,6 +52,7 @@ impl Client {
             method: call.method,
             body: call.body,
             policy: self.policy,
+            stall: STALL,
         })
     }
 }
@@ -64,7 +66,7 @@ impl Sent {
     }
 
     /// Ends once nothing was taken for too long.
-    async fn stalled(&self) {
+    async fn stalled(&self, stall: Duration) {
         let mut seen = None;
         loop {
             let now = self.0.load(Ordering::Relaxed);
@@ -72,7 +74,7 @@ impl Sent {
                 return;
             }
             seen = Some(now);
-            tokio::time::sleep(STALL).await;
+            tokio::time::sleep(stall).await;
         }
     }
 }
@@ -80,6 +82,12 @@ impl Sent {
 // === impl Bulk ===
 
 impl Bulk {
+    /// The same, where the platform may take longer with what was sent.
+    pub(crate) fn patient(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
     /// Sends it, again while the platform is away. `body` is made anew for each try, and says in its
     /// argument how far it was taken.
     pub(crate) async fn send(&self, body: impl Fn(Sent) -> Option<Body>) -> Result<Pieces, Error> {
@@ -119,7 +127,10 @@ impl Bulk {
         }
         let answered = tokio::select! {
             answered = request.send() => answered.map_err(|error| self.lost(&error))?,
-            () = sent.stalled() => return Err(self.unreachable("nothing went on for a minute")),
+            () = sent.stalled(self.stall) => {
+                let stall = humantime::format_duration(self.stall);
+                return Err(self.unreachable(&format!("nothing went on for {stall}")));
+            }
         };
         let status = answered.status();
         if status.is_success() {
@@ -165,6 +176,15 @@ impl Pieces {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let now = self.buffer.len().min(most);
         Ok(Some(self.buffer.split_to(now).freeze()))
+    }
+
+    /// All of it, as text.
+    pub(crate) async fn text(mut self) -> Result<String, Error> {
+        while self.fill().await? {}
+        String::from_utf8(self.buffer.into()).map_err(|_| Error::Answer {
+            url: self.base,
+            reason: "it is no text".to_owned(),
+        })
     }
 
     /// Which content comes next.

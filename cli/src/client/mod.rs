@@ -196,7 +196,8 @@ impl Client {
         std::str::from_utf8(&answer.body).map_err(|error| self.no_answer(&error.to_string()))
     }
 
-    fn no_answer(&self, reason: &str) -> Error {
+    /// What came is not what was asked for.
+    pub(crate) fn no_answer(&self, reason: &str) -> Error {
         Error::Answer {
             url: self.url().to_owned(),
             reason: reason.to_owned(),

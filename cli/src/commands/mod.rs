@@ -7,6 +7,7 @@ mod account;
 mod data;
 mod events;
 mod executor;
+mod image;
 mod job;
 mod login;
 mod organization;
@@ -84,6 +85,7 @@ async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<E
         Noun::Service(verb) => service::run(verb, client, printer).await,
         Noun::Job(verb) => job::run(verb, client, printer).await,
         Noun::Data(verb) => data::run(verb, client, printer).await,
+        Noun::Image(verb) => image::run(verb, client, printer).await,
         Noun::Account(verb) => account::run(verb, client, printer).await,
         Noun::User(verb) => user::run(verb, client, printer).await,
         Noun::Organization(verb) => organization::run(verb, client, printer).await,

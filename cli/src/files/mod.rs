@@ -2,6 +2,7 @@
 //!
 //! It knows paths and bytes, and nothing of platforms or versions.
 
+mod pack;
 mod read;
 mod scan;
 mod write;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use eai_core::data::{BadPath, MAX_FILES};
 
+pub(crate) use pack::Pack;
 pub(crate) use read::{Hashed, hash, pieces};
 pub(crate) use scan::{Found, Tree, scan};
 pub(crate) use write::Destination;

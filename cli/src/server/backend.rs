@@ -221,7 +221,7 @@ impl Chosen {
 }
 
 /// An error with all that it comes from.
-fn told(error: &dyn std::error::Error) -> String {
+pub(super) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

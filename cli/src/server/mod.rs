@@ -8,6 +8,7 @@ mod bootstrap;
 mod connector;
 mod data_dir;
 mod error;
+mod images;
 mod logging;
 mod nats;
 mod profile;

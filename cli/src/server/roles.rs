@@ -8,7 +8,7 @@ use eai_core::log::output::{self, Output};
 use eai_core::log::{self, Fsync, Log, Settings, check_server, connect, set_up};
 use eai_executors::executor::Stop;
 use eai_projections::Views;
-use eai_proxy::api::{Facts, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
+use eai_proxy::api::{Facts, Imports, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
 use eai_proxy::auth::Tokens;
 use eai_proxy::content::{self, Contents};
 use nkeys::KeyPair;
@@ -20,6 +20,7 @@ use super::Error;
 use super::backend;
 use super::bootstrap;
 use super::data_dir::DataDir;
+use super::images::BackendImages;
 use super::nats::{self, Search, Supervisor, Timeouts};
 use super::work::{Alive, Parts, Work};
 use crate::args::ServeArgs;
@@ -154,6 +155,7 @@ impl Roles {
             beats: alive.beats.clone(),
             contents: Contents::new(objects, data.path().to_owned()),
             output,
+            images: Imports::new(Arc::new(BackendImages::new(&chosen))),
             follower_slots: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             store,
             views,

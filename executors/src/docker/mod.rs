@@ -3,11 +3,13 @@
 //! It must not know jobs or events: a run has a name of three parts, `JOB.RUN.CLAIM`, and what they mean is for
 //! who names it. The engine may restart, hang or go away: what it does not say is not known, and asked again.
 
+mod archive;
 mod container;
 mod engine;
 mod error;
 mod found;
 mod image;
+mod import;
 mod label;
 mod marks;
 mod network;
@@ -18,9 +20,11 @@ mod start;
 mod state;
 mod watch;
 
+pub use archive::{BadArchive, ImageBytes};
 pub use engine::Error;
 pub use error::{ImageError, StartError, Unusable};
 pub use image::Notes;
+pub use import::{Image, ImportError};
 pub use output::Output;
 pub use running::Running;
 pub use start::{Docker, Settings, sweep};

@@ -9,11 +9,13 @@ use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptionsBuilder, StartContainerOptions};
 use eai_core::turns::Turns;
 
+use super::archive::ImageBytes;
 use super::container::{Place, body};
 use super::engine::{Engine, Error, QUICK, SLOW, call, socket, until_answered};
 use super::error::{ImageError, StartError, Unusable};
 use super::found;
 use super::image::{self, Notes};
+use super::import::{self, Image, ImportError};
 use super::label::Label;
 use super::network::Network;
 use super::running::{Inner, Running, remove};
@@ -135,6 +137,17 @@ impl Docker {
             image::pull(&self.engine, image, &notes).await
         };
         self.pulling.take(image.to_owned(), pull).await
+    }
+
+    /// Makes an image of a tar that `docker save` wrote, or of the files of a root. `name` has a tag; the tar's
+    /// own names are not used.
+    pub async fn import(&self, name: &str, bytes: ImageBytes) -> Result<Image, ImportError> {
+        import::import(&self.engine, name, bytes).await
+    }
+
+    /// Every image that has a name.
+    pub async fn images(&self) -> Result<Vec<Image>, Error> {
+        import::list(&self.engine).await
     }
 
     /// Starts a run, or takes up the one of this name that was started before: a command is never

@@ -61,7 +61,7 @@ fn hint(default: Option<&str>) -> String {
         Some(default) => format!("the default image of this platform is `{default}`"),
         None => "this platform has no default image (`eai server --default-image`)".to_owned(),
     };
-    format!("check its name, or bring it here with `docker load`; {name}")
+    format!("check its name, or bring it here with `eai image import`; {name}")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use eai_core::names;
 use eai_projections as projections;
 use serde_json::json;
 
+use super::image::ImagesError;
 use crate::auth::Rejected;
 use crate::content::Broken;
 use crate::content::frames::Fault;
@@ -84,6 +85,10 @@ impl ApiError {
 
     pub(crate) fn bad_path(error: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-path", error.to_string())
+    }
+
+    pub(crate) fn bad_image(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-image", message)
     }
 
     pub(crate) fn content_missing(message: impl Into<String>) -> Self {
@@ -228,6 +233,24 @@ impl From<Broken> for ApiError {
             }
             Broken::Body(Fault::Head) => Self::bad_request(
                 "the body is not a row of contents: write `SHA256 SIZE`, a line feed, the bytes, and so on",
+            ),
+        }
+    }
+}
+
+impl From<ImagesError> for ApiError {
+    fn from(error: ImagesError) -> Self {
+        let message = error.to_string();
+        match error {
+            ImagesError::None(_) => Self::new(StatusCode::CONFLICT, "no-images", message),
+            ImagesError::Bad(_) => Self::bad_image(message),
+            ImagesError::Refused(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", message)
+            }
+            ImagesError::Away(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "images-unavailable",
+                message,
             ),
         }
     }

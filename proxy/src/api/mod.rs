@@ -12,6 +12,7 @@ mod extract;
 mod follow;
 mod health;
 mod hygiene;
+mod image;
 mod job;
 mod job_filter;
 mod job_log;
@@ -41,6 +42,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
 pub use health::Readiness;
+pub use image::{Images, ImagesError, Imports, StoredImage, Tar};
 pub use server::Facts;
 pub use urls::{BadUrl, Urls};
 
@@ -65,6 +67,8 @@ pub struct Platform {
     pub output: Output,
     /// What was pushed, by digest.
     pub contents: Contents,
+    /// The images of this machine.
+    pub images: Imports,
     /// A permit for each client that may follow the log.
     pub follower_slots: Arc<Semaphore>,
     /// The read side, for rebuilding it.
@@ -130,6 +134,7 @@ pub fn router(platform: Shared) -> Router {
     let v1 = views
         .route("/server", get(server::info))
         .route("/server/rebuild", post(server::rebuild))
+        .route("/image", get(image::list).post(image::import))
         .layer(from_fn_with_state(with(&platform), health::gate))
         .route("/token", post(token::refresh))
         .route("/version", get(server::version));

@@ -77,7 +77,8 @@ impl Frames {
         drop(tokio::time::timeout(DRAIN, all).await);
     }
 
-    async fn read(&mut self) -> Result<Option<Bytes>, Fault> {
+    /// Whatever comes next, of a body that is nothing but bytes.
+    pub(crate) async fn read(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             match tokio::time::timeout(STALL, self.body.next()).await {
                 Err(_) => return Err(Fault::Stalled),
