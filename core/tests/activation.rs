@@ -211,6 +211,7 @@ impl World {
                 endpoint: Endpoint::Unix(Path::new("/x").into()),
                 limits: "rlimit".into(),
                 network: "none".into(),
+                image: None,
                 image_ignored: true,
             }),
             Phase::Running if !job.ready => job::Command::Ready(Ready {

@@ -59,6 +59,8 @@ pub struct RunRow {
     pub run: u32,
     /// Where it is, or how it ended.
     pub state: Phase,
+    /// The image that it ran with.
+    pub image: Option<String>,
     /// When it was asked for.
     pub created_on: OffsetDateTime,
     /// When an executor took it.
@@ -222,6 +224,7 @@ impl FromRow for RunRow {
         Ok(Self {
             run: number(row, "run")?,
             state: column(row, "state")?,
+            image: row.try_get("image")?,
             created_on: time(row, "created_on")?,
             queued_on: optional_time(row, "claimed_on")?,
             started_on: optional_time(row, "started_on")?,

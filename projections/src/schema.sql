@@ -138,6 +138,7 @@ CREATE TABLE runs (
     state               TEXT NOT NULL,
     executor            TEXT,
     backend             TEXT,
+    image               TEXT,
     created_on          TEXT NOT NULL,
     claimed_on          TEXT,
     started_on          TEXT,

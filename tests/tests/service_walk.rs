@@ -59,6 +59,8 @@ async fn the_walk(backend: Backend) {
             &true.into()
         )
     );
+    let ran = (backend == Backend::Docker).then(|| backend.image());
+    assert_eq!(job["runs"][0]["image"], serde_json::json!(ran));
     let url = text(&job["accessUrl"]);
     let list = platform.cli(["job", "ls", "--service", &service.id]).ok();
     let rows: Vec<Vec<&str>> = list.lines().map(words).collect();

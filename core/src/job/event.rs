@@ -76,6 +76,10 @@ pub struct Started {
     pub limits: String,
     /// How it reaches the outside: `pasta`, `none`, `bridge`.
     pub network: String,
+    /// The image that it runs with; absent where the backend has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub image: Option<String>,
     /// The image was not used, since the backend has none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_ignored: bool,

@@ -47,6 +47,7 @@ fn started(run: u32, claim: u32) -> Started {
         endpoint: Endpoint::Unix(Path::new("/run/x").into()),
         limits: "rlimit".into(),
         network: "none".into(),
+        image: None,
         image_ignored: true,
     }
 }

@@ -181,7 +181,7 @@ commands! {
             })),
             4 => run().prop_map(|(run, claim)| Command::Start(Started {
                 run, claim, backend: "process".into(), endpoint: Endpoint::Unix(Path::new("/x").into()), limits: "rlimit".into(),
-                network: "none".into(), image_ignored: true,
+                network: "none".into(), image: Some("team/web:1".into()), image_ignored: false,
             })),
             3 => run().prop_map(|(run, claim)| Command::Ready(Ready { run, claim, phases: Phases::default() })),
             2 => (run(), select(vec!["refused", "slow"]))

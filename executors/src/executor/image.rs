@@ -27,12 +27,11 @@ pub(super) async fn prepare(
     run: RunId,
     submitted: &Submitted,
 ) -> Result<String, Missing> {
-    let backend = &shared.tools.backend;
-    if !backend.has_images() {
+    let Some(image) = of(shared, submitted) else {
         return Ok(String::new());
-    }
+    };
+    let backend = &shared.tools.backend;
     let default = shared.settings.default_image.as_deref();
-    let image = chosen(&submitted.configuration.spec.runtime.image, default);
     let (notes, mut said) = mpsc::channel(NOTES);
     let tell = async {
         while let Some(note) = said.recv().await {
@@ -40,12 +39,20 @@ pub(super) async fn prepare(
         }
     };
     // The notes end with what is noted.
-    let (prepared, ()) = tokio::join!(backend.prepare(image, notes), tell);
+    let (prepared, ()) = tokio::join!(backend.prepare(&image, notes), tell);
     prepared.map_err(|source| Missing {
         source,
         hint: hint(default),
     })?;
-    Ok(image.to_owned())
+    Ok(image)
+}
+
+/// The name of the image that a run has; none where runs have none.
+pub(super) fn of(shared: &Shared, submitted: &Submitted) -> Option<String> {
+    let default = shared.settings.default_image.as_deref();
+    let named = &submitted.configuration.spec.runtime.image;
+    let has_one = shared.tools.backend.has_images();
+    has_one.then(|| chosen(named, default).to_owned())
 }
 
 /// A spec that names no image has the platform's; one that is named is never replaced.

@@ -367,6 +367,7 @@ impl Life {
             endpoint: running.endpoint(port),
             limits: running.limits().into(),
             network: began.map_or_else(|| "none".into(), |began| began.network),
+            image: image::of(&self.shared, &self.submitted),
             image_ignored: !backend.has_images(),
         })
     }

@@ -57,7 +57,14 @@ pub(super) async fn apply(
                 .execute(&mut *connection)
                 .await?;
             let set = "state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END, started_on = ?, backend = ?";
-            run(connection, fact, started.run, set, &started.backend).await
+            run(connection, fact, started.run, set, &started.backend).await?;
+            match &started.image {
+                None => Ok(()),
+                Some(image) => {
+                    let set = "started_on = ?, image = ?";
+                    run(connection, fact, started.run, set, image).await
+                }
+            }
         }
         Event::Ready(ready) => {
             set_ready(connection, fact, true, "").await?;

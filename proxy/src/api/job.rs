@@ -61,6 +61,8 @@ struct Run {
     #[serde(rename = "run")]
     number: u32,
     state: Phase,
+    /// The one that it ran with.
+    image: Option<String>,
     exit_code: Option<i32>,
     signal: Option<i32>,
     reason: Option<String>,
@@ -117,6 +119,7 @@ impl From<RunRow> for Run {
         Self {
             number: row.run,
             state: row.state,
+            image: row.image,
             exit_code: row.exit_code,
             signal: row.signal,
             reason: row.reason,
