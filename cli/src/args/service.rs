@@ -47,6 +47,9 @@ pub(crate) struct NewService {
     /// Push a file or the files of a directory to its runtime
     #[arg(long, value_name = "DIR")]
     pub(crate) upload: Option<PathBuf>,
+    /// Install the Python packages of a `requirements.txt` for its jobs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) requirements: Option<PathBuf>,
     /// Let its URL take requests without a token
     #[arg(long)]
     pub(crate) public: bool,
@@ -96,6 +99,9 @@ pub(crate) struct UpdateService {
     /// What to ask for to know that it is ready; a connection to the port is enough if unset
     #[arg(long, value_name = "PATH")]
     pub(crate) readiness_path: Option<String>,
+    /// Install the Python packages of a `requirements.txt`; an empty file takes them away
+    #[arg(long, value_name = "FILE")]
+    pub(crate) requirements: Option<PathBuf>,
     /// How long it may run, in seconds; 0 is for ever
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) max_run_time: Option<u64>,

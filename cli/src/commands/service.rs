@@ -1,13 +1,16 @@
 //! `eai service`.
 
-use serde_json::{Map, Value};
+use std::path::Path;
+
+use eai_core::spec::Requirements;
+use serde_json::{Map, Value, json};
 
 use super::data::push_all;
 use super::resource::{Kind, qualified};
 use crate::args::{NewService, ServiceVerb, UpdateService};
 use crate::client::{Call, Client};
 use crate::error::{Error, ExitStatus};
-use crate::files::scan;
+use crate::files::{self, scan};
 use crate::output::Printer;
 
 const SERVICE: Kind = Kind {
@@ -63,19 +66,39 @@ async fn new(
     if args.public {
         body.insert("public".to_owned(), true.into());
     }
-    let Some(upload) = args.upload else {
-        return SERVICE
-            .create(Value::Object(body), args.output, client, printer)
-            .await;
-    };
     // What cannot be pushed is told before anything is made.
-    scan(&upload, None)?;
-    let row = client
+    if let Some(upload) = &args.upload {
+        scan(upload, None)?;
+    }
+    let requirements = args.requirements.as_deref().map(text).transpose()?;
+    if let Some(text) = &requirements {
+        let checked: Result<Requirements, _> = text.parse();
+        checked.map_err(|error| Error::Usage(error.to_string()))?;
+    }
+    let mut row = client
         .row(Call::command(&[SERVICE.path], 0).body(Value::Object(body)))
         .await?;
-    let runtime = row.text("runtime").unwrap_or_default().to_owned();
-    push_all(&runtime, &[(upload, None)], 1, false, client, printer).await?;
+    if let Some(upload) = args.upload {
+        let runtime = row.text("runtime").unwrap_or_default().to_owned();
+        push_all(&runtime, &[(upload, None)], 1, false, client, printer).await?;
+    }
+    if let Some(requirements) = requirements {
+        let id = row.text("id").unwrap_or_default().to_owned();
+        let body = json!({ "requirements": requirements });
+        row = client
+            .row(Call::patch(&[SERVICE.path, &id], 2).body(body))
+            .await?;
+    }
     SERVICE.print(&[row], args.output, printer)
+}
+
+/// A file of the user's that goes into a command.
+fn text(path: &Path) -> Result<String, Error> {
+    let read = std::fs::read_to_string(path).map_err(|source| files::Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(read)
 }
 
 async fn update(
@@ -104,6 +127,14 @@ async fn update(
     set("workdir", args.workdir.map(Value::from));
     set("port", args.port.map(Value::from));
     set("readinessPath", args.readiness_path.map(Value::from));
+    set(
+        "requirements",
+        args.requirements
+            .as_deref()
+            .map(text)
+            .transpose()?
+            .map(Value::from),
+    );
     set("maxRunTime", args.max_run_time.map(Value::from));
     for (field, list) in [
         ("environmentVars", args.env),

@@ -22,13 +22,19 @@ impl Spec {
             workdir,
             port,
             readiness,
+            requirements,
             preemptable,
             max_run_time,
         } = self;
+        let requirements = requirements
+            .as_ref()
+            .map_or_else(String::new, |requirements| {
+                format!(r#","requirements":{}"#, text(requirements.as_str()))
+            });
         let command = runtime.command.arguments().iter();
         let variables = environment_vars.iter();
         format!(
-            r#"{{"format":"eai.spec.v1","command":{command},"cpuMilli":{cpu},"data":{data},"environmentVars":{variables},"gpu":{gpu},"gpuMemMib":{gpu_mem},"image":{image},"maxRunTime":{max_run_time},"memMib":{mem},"port":{port},"preemptable":{preemptable},"readinessPath":{readiness},"workdir":{workdir}}}"#,
+            r#"{{"format":"eai.spec.v1","command":{command},"cpuMilli":{cpu},"data":{data},"environmentVars":{variables},"gpu":{gpu},"gpuMemMib":{gpu_mem},"image":{image},"maxRunTime":{max_run_time},"memMib":{mem},"port":{port},"preemptable":{preemptable},"readinessPath":{readiness},"workdir":{workdir}{requirements}}}"#,
             command = list(command.map(ToString::to_string).collect()),
             cpu = resources.cpu.milli(),
             data = list(data.iter().map(super::Mount::canonical).collect()),
@@ -135,6 +141,8 @@ maxRunTime: 60
             "readiness: {path: /}",
             "preemptable: true",
             "maxRunTime: 1",
+            "requirements: six",
+            "requirements: six==1",
         ];
         let hashes: std::collections::BTreeSet<_> = specs.iter().map(|text| hash(text)).collect();
         assert_eq!(hashes.len(), specs.len());

@@ -5,7 +5,7 @@ use serde_saphyr::options::MergeKeyPolicy;
 
 use super::{
     AbsolutePath, Command, Cpu, Environment, Error, Gpus, Image, MAX_FILE_BYTES, Memory, Mounts,
-    Port, Readiness, Resources, Runtime, Seconds, Spec, UrlPath, explain,
+    Port, Readiness, Requirements, Resources, Runtime, Seconds, Spec, UrlPath, explain,
 };
 
 /// What may stand in the file.
@@ -26,6 +26,8 @@ struct FileSpec {
     port: Option<Port>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readiness: Option<FileReadiness>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requirements: Option<Requirements>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preemptable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +133,7 @@ impl From<FileSpec> for Spec {
             readiness: Readiness {
                 path: file.readiness.and_then(|readiness| readiness.path),
             },
+            requirements: file.requirements,
             preemptable: file.preemptable.unwrap_or_default(),
             max_run_time: file.max_run_time.unwrap_or_default(),
         }
@@ -194,6 +197,7 @@ impl From<&Spec> for FileSpec {
                 .path
                 .clone()
                 .map(|path| FileReadiness { path: Some(path) }),
+            requirements: spec.requirements.clone(),
             preemptable: unless_default(&spec.preemptable),
             max_run_time: unless_default(&spec.max_run_time),
         }

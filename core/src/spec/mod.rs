@@ -16,6 +16,7 @@ mod file;
 mod list;
 mod mount;
 mod quantity;
+mod requirements;
 mod suggest;
 mod text;
 
@@ -29,7 +30,7 @@ pub use error::{BadValue, Error, Position};
 pub use list::Command;
 pub use mount::{Access, Mount, Mounts};
 pub use quantity::{Cpu, Gpus, Memory, Port, Seconds};
-pub use text::{AbsolutePath, Argument, Image, UrlPath};
+pub use text::{AbsolutePath, Argument, Image, Requirements, UrlPath};
 
 /// The largest `eai.yaml`, in bytes.
 pub const MAX_FILE_BYTES: usize = 64 * 1024;
@@ -57,6 +58,10 @@ pub struct Spec {
     pub port: Port,
     /// How to tell that it is ready.
     pub readiness: Readiness,
+    /// The Python packages that it finds beside its own; none where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Requirements")]
+    pub requirements: Option<Requirements>,
     /// Whether it may be interrupted for another job.
     pub preemptable: bool,
     /// How long it may run, in seconds; 0: as long as it likes.

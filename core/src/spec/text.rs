@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::BadValue;
+use super::requirements::{self, requirements};
 use crate::names::shown;
 
 /// The longest image, path or URL path, in bytes.
@@ -71,6 +72,8 @@ texts! {
     AbsolutePath, absolute, "^(/|(/[^/]+)+)$", MAX_LENGTH;
     /// What is asked for over HTTP: a path, perhaps with a query.
     UrlPath, url_path, "^/[!-\"$-~]*$", MAX_LENGTH;
+    /// Python packages, one a line, as in a `requirements.txt`.
+    Requirements, requirements, "^[^\\u0000]*$", requirements::MAX_LENGTH;
 }
 
 impl Default for Image {

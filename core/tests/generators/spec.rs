@@ -63,6 +63,7 @@ pub(crate) fn any() -> impl Strategy<Value = Spec> {
                 readiness: Readiness {
                     path: ready.map(|path| path.parse().unwrap()),
                 },
+                requirements: preemptable.then(|| "six==1.16.0\n".parse().unwrap()),
                 preemptable,
                 max_run_time: Seconds::try_from(seconds).unwrap(),
             }

@@ -15,6 +15,7 @@ pub use values::{ConnectError, Exit, Found, Listening, Signal, Started, State};
 
 pub use crate::spool::{Chunk, Kind};
 
+use crate::data::pip::{self, Python};
 use crate::docker::{self, Docker, Notes};
 use crate::process::{self, Process};
 
@@ -81,6 +82,21 @@ impl Backend {
         match self {
             Self::Process(_) => Ok(()),
             Self::Docker(docker) => docker.prepare(image, notes).await,
+        }
+    }
+
+    /// The Python that a run of an image finds.
+    pub async fn python(&self, image: &str) -> Result<Python, pip::Error> {
+        match self {
+            Self::Process(_) => Python::of_machine(),
+            Self::Docker(docker) => {
+                let none = |why| pip::Error::NoPython(format!("the image `{image}`{why}"));
+                match docker.python(image).await {
+                    Ok(Some(python)) => Ok(python),
+                    Ok(None) => Err(none(String::new())),
+                    Err(error) => Err(none(format!(" ({error})"))),
+                }
+            }
         }
     }
 

@@ -75,6 +75,12 @@ impl Cache {
             let path = folder.join(name);
             std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
         }
+        // What an earlier start did not finish.
+        let trees = folder.join("trees");
+        let half_made = |path: &PathBuf| path.extension().is_some_and(|end| end == "part");
+        for path in entries(&trees).filter(half_made) {
+            remove(&path)?;
+        }
         std::fs::write(&mark, boot).map_err(Error::file(&mark))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -95,6 +101,31 @@ impl Cache {
         } else {
             let contents = self.inner.folder.join("contents");
             tree::make(&self.inner.objects, manifest, &contents, &path).await?;
+            self.make_room();
+        }
+        drop(making);
+        Ok(Tree { path, _used: used })
+    }
+
+    /// A folder that `make` fills; made if it isn't there.
+    pub(crate) async fn made<E: From<Error>>(
+        &self,
+        key: Digest,
+        make: impl AsyncFnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Tree, E> {
+        let used = self.used(key);
+        let path = self.inner.folder.join("trees").join(key.to_string());
+        let making = used.lock().await;
+        if path.is_dir() {
+            touch(&path);
+        } else {
+            let half_made = path.with_extension("part");
+            remove(&half_made)?;
+            if let Err(error) = make(&half_made).await {
+                remove(&half_made)?;
+                return Err(error);
+            }
+            std::fs::rename(&half_made, &path).map_err(Error::file(&path))?;
             self.make_room();
         }
         drop(making);

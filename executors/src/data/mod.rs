@@ -4,6 +4,7 @@
 //! can be thrown away, and is after a power loss, since files may be torn then.
 
 mod cache;
+pub mod pip;
 mod tree;
 
 pub use cache::Error;

@@ -15,6 +15,7 @@ mod marks;
 mod network;
 mod output;
 mod piece;
+mod python;
 mod running;
 mod start;
 mod state;

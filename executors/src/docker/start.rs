@@ -18,10 +18,12 @@ use super::image::{self, Notes};
 use super::import::{self, Image, ImportError};
 use super::label::Label;
 use super::network::Network;
+use super::python;
 use super::running::{Inner, Running, remove};
 use super::state::{Seen, Status, look};
 use super::watch::Watch;
 use crate::backend::{Begun, Found, Run};
+use crate::data::pip::Python;
 
 /// How often an address may be taken, or the network gone, before a start fails.
 const ATTEMPTS: usize = 20;
@@ -143,6 +145,11 @@ impl Docker {
     /// own names are not used.
     pub async fn import(&self, name: &str, bytes: ImageBytes) -> Result<Image, ImportError> {
         import::import(&self.engine, name, bytes).await
+    }
+
+    /// The Python of an image that is there.
+    pub async fn python(&self, image: &str) -> Result<Option<Python>, Error> {
+        until_answered(|| python::find(&self.engine, image)).await
     }
 
     /// Every image that has a name.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::exit::{ended, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
-use super::{Shared, Stop, Wish, folder_name, image, output};
+use super::{Shared, Stop, Wish, folder_name, image, output, requirements};
 use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
 use crate::data::{self, Tree};
 use crate::environment;
@@ -52,6 +52,8 @@ enum Unstarted {
     Image(#[from] image::Missing),
     #[error(transparent)]
     Data(#[from] data::Error),
+    #[error(transparent)]
+    Requirements(#[from] requirements::Failed),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(
@@ -110,6 +112,7 @@ impl Life {
                     Unstarted::Cancelled => (Outcome::Cancelled, "cancelled"),
                     Unstarted::Image(_) => (Outcome::Failed, "image-missing"),
                     Unstarted::Data(_) => (Outcome::Failed, "data-missing"),
+                    Unstarted::Requirements(_) => (Outcome::Failed, "requirements-failed"),
                     Unstarted::Start(_) => (Outcome::Failed, "start-failed"),
                     Unstarted::TooMuch { .. } => (Outcome::Failed, "no-resources"),
                 };
@@ -133,11 +136,26 @@ impl Life {
         };
         phases.image = micros(clock.elapsed());
         let clock = Instant::now();
-        let (binds, trees) = tokio::select! {
+        let (mut binds, mut trees) = tokio::select! {
             biased;
             _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
             data = self.data() => data?,
         };
+        let packages = tokio::select! {
+            biased;
+            _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
+            packages = requirements::prepare(&self.shared, &self.account, self.run, &self.submitted, &image) => packages?,
+        };
+        let mut env = environment::variables(
+            &self.submitted,
+            self.run.run,
+            &self.shared.settings.console_url,
+        );
+        if let Some((bind, tree)) = packages {
+            binds.push(bind);
+            trees.push(tree);
+            requirements::add_path(&mut env);
+        }
         phases.data = micros(clock.elapsed());
         let spec = &self.submitted.configuration.spec;
         let command = spec.runtime.command.arguments().iter();
@@ -146,11 +164,7 @@ impl Life {
             hostname: self.run.job.to_string(),
             image,
             command: command.map(ToString::to_string).collect(),
-            env: environment::variables(
-                &self.submitted,
-                self.run.run,
-                &self.shared.settings.console_url,
-            ),
+            env,
             workdir: spec.workdir.as_ref().map(ToString::to_string),
             mounts: binds,
             cpu_milli: spec.resources.cpu.milli().into(),

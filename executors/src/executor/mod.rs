@@ -14,6 +14,7 @@ mod probe;
 mod ready;
 mod reconcile;
 mod report;
+mod requirements;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -36,6 +36,8 @@ pub(crate) struct Update {
     workdir: Option<AbsolutePath>,
     port: Option<Port>,
     readiness_path: Option<UrlPath>,
+    /// Python packages; a text without any takes those away that there were.
+    requirements: Option<String>,
     max_run_time: Option<Seconds>,
 }
 
@@ -110,6 +112,14 @@ impl Update {
         }
         if let Some(path) = &self.readiness_path {
             spec.readiness.path = Some(path.clone());
+        }
+        match self.requirements.as_deref().map(str::trim) {
+            None => {}
+            Some("") => spec.requirements = None,
+            Some(_) => {
+                let text = self.requirements.as_deref().unwrap_or_default();
+                spec.requirements = Some(text.parse().map_err(|error| bad(&error))?);
+            }
         }
         for variable in &self.environment_vars {
             spec.environment_vars

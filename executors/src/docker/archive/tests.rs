@@ -39,10 +39,7 @@ async fn passed(tar: &[u8], length: usize) -> Result<(Kind, Vec<u8>), BadArchive
             assert!(pieces.last().unwrap().is_err(), "the engine has to see it");
             Err(bad.clone())
         }
-        None => Ok((
-            kind,
-            pieces.into_iter().map(Result::unwrap).flatten().collect(),
-        )),
+        None => Ok((kind, pieces.into_iter().flat_map(Result::unwrap).collect())),
     }
 }
 
