@@ -261,6 +261,7 @@ fn word(run: Run, what: u8, state: Outcome) -> Command {
             limits: "rlimit".into(),
             network: "none".into(),
             image_ignored: true,
+            image: None,
         }),
         1 => Command::Ready(Ready {
             run,

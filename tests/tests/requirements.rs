@@ -55,7 +55,9 @@ fn layers(platform: &Platform) -> Vec<u64> {
 fn half_made(platform: &Platform) -> Vec<String> {
     let trees = fs::read_dir(platform.data().join("cache/trees")).unwrap();
     let names = trees.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".part")).collect()
+    names
+        .filter(|name| name.strip_suffix(".part").is_some())
+        .collect()
 }
 
 async fn packages_are_there_and_got_once(backend: Backend) {

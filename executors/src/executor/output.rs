@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a note may take.
 const NOTE_TIME: Duration = Duration::from_secs(5);
 
+/// The offsets that are left to notes: the command's own output comes behind them.
+const NOTES: u64 = 64 * 1024;
+
 /// Carries output until the run is over and all of it was carried.
 pub(super) async fn carry(output: Output, account: AccountName, run: RunId, running: Running) {
     loop {
@@ -30,17 +33,22 @@ pub(super) async fn carry(output: Output, account: AccountName, run: RunId, runn
     }
 }
 
-/// Says something about a run before its command does. Where it can't be stored, it isn't said.
+/// Says something about a run before its command does. Where it can't be stored, or too much was said already, it
+/// isn't said.
 pub(super) async fn note(output: &Output, account: &AccountName, run: RunId, text: String) {
     let noted = async {
         let end = output.stored(account, run.job, run.run).await?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
+        let offset = end + u64::try_from(text.len()).unwrap_or(NOTES);
+        if offset > NOTES {
+            return Ok(end);
+        }
         let note = Chunk {
             stream: Source::Platform,
             time: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            offset: end + u64::try_from(text.len()).unwrap_or_default(),
+            offset,
             bytes: text.into(),
         };
         output.append(account, run.job, run.run, &[note]).await
@@ -68,7 +76,7 @@ async fn carry_on(
 ) -> Result<(), Error> {
     // The server may have lost its last moments with its machine.
     let start = output.stored(account, run.job, run.run).await?;
-    let mut source = running.output(start);
+    let mut source = running.output(start.saturating_sub(NOTES));
     while let Some(first) = source.next().await? {
         let mut bytes = first.bytes.len();
         let mut batch = vec![chunk(first)];
@@ -90,7 +98,7 @@ fn chunk(from: backend::Chunk) -> Chunk {
             Kind::Note => Source::Platform,
         },
         time: from.at,
-        offset: from.next,
+        offset: NOTES + from.next,
         bytes: from.bytes.into(),
     }
 }
