@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::extract::{Key, Params, Ref};
 use super::list::{List, ListQuery};
 use super::service::shown;
+use super::verbs::verbs;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 
@@ -115,21 +116,8 @@ async fn change(
     one(&state, &caller, &row.id.to_string()).await
 }
 
-macro_rules! verbs {
-    ($($verb:ident $command:ident,)*) => {$(
-        pub(crate) async fn $verb(
-            State(state): State<Shared>,
-            caller: Caller,
-            Key(id): Key,
-            headers: HeaderMap,
-            Ref(reference): Ref,
-        ) -> Result<Json<Executor>, ApiError> {
-            change(state, caller, id, headers, reference, Command::$command).await
-        }
-    )*};
-}
-
 verbs! {
+    Executor:
     drain Drain,
     undrain Undrain,
 }

@@ -26,6 +26,7 @@ mod service;
 mod token;
 mod update;
 mod urls;
+mod verbs;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use super::extract::{Input, Key, Params, Ref};
 use super::list::{List, ListQuery};
+use super::verbs::verbs;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 
@@ -187,21 +188,8 @@ async fn change(
     Ok(Json(shape(&state, row)))
 }
 
-macro_rules! verbs {
-    ($($verb:ident $command:ident,)*) => {$(
-        pub(crate) async fn $verb(
-            State(state): State<Shared>,
-            caller: Caller,
-            Key(id): Key,
-            headers: HeaderMap,
-            Ref(reference): Ref,
-        ) -> Result<Json<Service>, ApiError> {
-            change(state, caller, id, headers, reference, Command::$command).await
-        }
-    )*};
-}
-
 verbs! {
+    Service:
     start Start,
     stop Stop,
     deactivate Deactivate,
