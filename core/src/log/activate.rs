@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::live::Live;
+use super::live::{Expected, Live};
 use super::{Error, Log};
 use crate::aggregate::Refusal;
 use crate::command::Context;
@@ -45,7 +45,15 @@ impl Log {
             let state = state.ok_or_else(|| Refusal::not_found("there is no such service"))?;
             let (run, parts) = service::activate(account, &state, &job)?;
             if !parts.is_empty() {
-                live.expect_run();
+                live.expect(Expected {
+                    account: account.clone(),
+                    job: run.job,
+                    run: run.run,
+                    submitted: match run.run {
+                        0 => Some(state.submission(&job)?),
+                        _ => None,
+                    },
+                });
             }
             *activated.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
             Ok::<_, Error>(parts)

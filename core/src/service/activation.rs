@@ -50,7 +50,7 @@ pub fn activate(
             (activated, job::Command::Retry { run })
         }
         Activation::New(activated) => {
-            let submitted = service.job(job)?;
+            let submitted = service.submission(job)?;
             (activated, job::Command::Submit(submitted))
         }
     };
@@ -128,7 +128,8 @@ impl Service {
             .ok_or_else(|| Refusal::stale("the service has no revision yet"))
     }
 
-    fn job(&self, job: &Job) -> Result<Submitted, Refusal> {
+    /// What a new job of the desired revision is.
+    pub(crate) fn submission(&self, job: &Job) -> Result<Submitted, Refusal> {
         let desired = self.desired()?;
         Ok(Submitted {
             id: job.id,

@@ -108,6 +108,28 @@ impl Backend {
         }
     }
 
+    /// Whether what a run runs in can be made before it is known that the run is wanted.
+    pub fn makes_early(&self) -> bool {
+        matches!(self, Self::Process(_))
+    }
+
+    /// Makes what a run will run in, unless it is there, and as long as it is `wanted`. Its command is held until
+    /// [`Backend::start`].
+    pub async fn make_early(&self, run: &Run, wanted: impl Fn() -> bool) -> Result<(), StartError> {
+        match self {
+            Self::Process(process) => Ok(process.make_early(run, wanted).await?),
+            Self::Docker(_) => Ok(()),
+        }
+    }
+
+    /// Removes what was made for a run of this name, whose command never began.
+    pub async fn discard_early(&self, name: &str) -> Result<(), RunError> {
+        match self {
+            Self::Process(process) => Ok(process.discard(name).await?),
+            Self::Docker(_) => Ok(()),
+        }
+    }
+
     /// Starts a run, or takes up the one of this name that was started before: a command is never
     /// begun twice under one name, even where nobody knows how it went.
     pub async fn start(&self, run: &Run) -> Result<Begun, StartError> {

@@ -62,6 +62,14 @@ impl Running {
         matches!(self, Self::Process(_))
     }
 
+    /// Lets its command begin, where it was held. Nothing happens to one that began.
+    pub async fn begin(&self) -> Result<(), RunError> {
+        match self {
+            Self::Process(running) => Ok(running.begin().await.map(drop)?),
+            Self::Docker(_) => Ok(()),
+        }
+    }
+
     /// What it has; none where it never ran.
     pub fn started(&self) -> Option<Started> {
         match self {

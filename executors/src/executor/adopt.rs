@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::claim::hold_found;
+use super::early::Early;
 use super::exit::without_exit;
 use super::life::Life;
 use super::report::Report;
@@ -75,6 +76,7 @@ pub(super) async fn start(
         epoch: AtomicU32::new(epoch),
         stop,
         ledger: Mutex::new(Ledger::default()),
+        early: Early::default(),
         room: Notify::new(),
     });
     let mut lives = JoinSet::new();

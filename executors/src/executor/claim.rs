@@ -12,6 +12,7 @@ use eai_core::subject::Address;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::early::Claim;
 use super::life::Life;
 use super::report::{self, context};
 use super::{Shared, Wish};
@@ -33,8 +34,14 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
         return;
     };
     shared.tools.backend.expect();
-    match claim(&shared, &live, &job).await {
-        Ok(run) => {
+    let run = RunId {
+        job: live.id,
+        run: job.run,
+        claim: job.claims + 1,
+    };
+    match claim(&shared, &live, run).await {
+        Ok(()) => {
+            shared.early.settle(run, Claim::Won);
             let queue = OffsetDateTime::now_utc() - live.since;
             let queue = queue.try_into().unwrap_or_default();
             let life = Life::new(
@@ -53,17 +60,15 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
             }
             life.through(wished, None).await;
         }
-        Err(error) => tracing::debug!(job = %live.id, %error, "claim.lost"),
+        Err(error) => {
+            shared.early.settle(run, Claim::Lost);
+            tracing::debug!(job = %live.id, %error, "claim.lost");
+        }
     }
     shared.release(live.id);
 }
 
-async fn claim(shared: &Shared, live: &LiveJob, job: &Job) -> Result<RunId, log::Error> {
-    let run = RunId {
-        job: live.id,
-        run: job.run,
-        claim: job.claims + 1,
-    };
+async fn claim(shared: &Shared, live: &LiveJob, run: RunId) -> Result<(), log::Error> {
     let claimed = Claimed {
         run: run.run,
         claim: run.claim,
@@ -81,7 +86,7 @@ async fn claim(shared: &Shared, live: &LiveJob, job: &Job) -> Result<RunId, log:
     let address = Address::new(live.account.clone(), "job", live.id);
     let now = report::until_answered(|| shared.tools.log.state::<JobAggregate>(&address));
     match now.await? {
-        Some(job) if job.claim.as_ref() == Some(&claimed) => Ok(run),
+        Some(job) if job.claim.as_ref() == Some(&claimed) => Ok(()),
         _ => Err(Refusal::stale("the run was claimed, and lost again").into()),
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct Life {
 
 /// Why a run could not be brought to its start.
 #[derive(Debug, thiserror::Error)]
-enum Unstarted {
+pub(super) enum Unstarted {
     #[error("it ended before it began")]
     Cancelled,
     #[error(transparent)]
@@ -100,6 +100,10 @@ impl Life {
         };
         // What goes on already is ended like any other, if that is what is wanted.
         if let Some(running) = left {
+            // An earlier start may have claimed it, and not come to let it go.
+            if let Err(error) = running.begin().await {
+                tracing::warn!(job = %self.run.job, error = told(&error), "run.begin");
+            }
             return self.watch(running, phases, wished).await;
         }
         match self.start(&mut phases, &mut wished).await {
@@ -127,6 +131,21 @@ impl Life {
         phases: &mut Phases,
         wished: &mut watch::Receiver<Wish>,
     ) -> Result<(Running, Vec<Tree>), Unstarted> {
+        let (run, trees) = self.prepared(phases, wished).await?;
+        eai_core::fail_point::reach("executor.prepared");
+        let begun = self.shared.tools.backend.start(&run).await?;
+        phases.create = micros(begun.create);
+        phases.start = micros(begun.start);
+        eai_core::fail_point::reach("executor.running");
+        Ok((begun.running, trees))
+    }
+
+    /// What the run is made of, once all of it is on this machine.
+    pub(super) async fn prepared(
+        &self,
+        phases: &mut Phases,
+        wished: &mut watch::Receiver<Wish>,
+    ) -> Result<(Run, Vec<Tree>), Unstarted> {
         self.check_resources()?;
         let clock = Instant::now();
         let image = tokio::select! {
@@ -172,12 +191,7 @@ impl Life {
             gpus: spec.resources.gpu.get().into(),
             metadata: serde_json::to_value(self.run).unwrap_or_default(),
         };
-        eai_core::fail_point::reach("executor.prepared");
-        let begun = self.shared.tools.backend.start(&run).await?;
-        phases.create = micros(begun.create);
-        phases.start = micros(begun.start);
-        eai_core::fail_point::reach("executor.running");
-        Ok((begun.running, trees))
+        Ok((run, trees))
     }
 
     fn check_resources(&self) -> Result<(), Unstarted> {

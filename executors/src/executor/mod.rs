@@ -5,6 +5,7 @@
 
 mod adopt;
 mod claim;
+mod early;
 mod exit;
 mod fence;
 mod image;
@@ -38,6 +39,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::backend::{Backend, FoundError};
 use crate::data::Cache;
+use early::Early;
 
 /// How an executor is set up.
 #[derive(Clone, Debug)]
@@ -119,6 +121,7 @@ struct Shared {
     epoch: AtomicU32,
     stop: watch::Receiver<Stop>,
     ledger: Mutex<Ledger>,
+    early: Early,
     /// Told when a run has given its memory back.
     room: Notify,
 }
@@ -178,6 +181,7 @@ impl Executor {
     pub async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let mut changes = shared.tools.live.changes();
+        let mut expected = shared.tools.live.expected();
         let mut stop = shared.stop.clone();
         let mut beats = tokio::time::interval(shared.settings.terms.pause());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -212,7 +216,9 @@ impl Executor {
                     Err(RecvError::Closed) => break,
                 },
                 () = shared.room.notified() => self.look_at_everything(),
-                () = shared.tools.live.run_expected() => shared.tools.backend.expect(),
+                Ok(expected) = expected.recv() => {
+                    self.lives.spawn(early::make(Arc::clone(&shared), expected));
+                }
                 Some(_) = self.lives.join_next() => {}
             }
         }
@@ -222,6 +228,7 @@ impl Executor {
         }
         tidying.shutdown().await;
         self.lives.shutdown().await;
+        shared.expect_nothing().await;
         shared.tools.backend.close().await;
         shared.say_stopped().await;
     }
@@ -306,11 +313,15 @@ impl Shared {
     /// Sets a run's memory aside; nothing where the job is held already, or has to wait for room.
     fn hold(&self, job: JobId, mem_mib: u64) -> Option<watch::Receiver<Wish>> {
         let mut ledger = self.ledger();
-        let fits = ledger.mem_mib.saturating_add(mem_mib) <= self.settings.mem_mib;
-        if ledger.runs.contains_key(&job) || !(fits || ledger.runs.is_empty()) {
+        if ledger.runs.contains_key(&job) || !ledger.fits(mem_mib, self.settings.mem_mib) {
             return None;
         }
         Some(ledger.insert(job, mem_mib, None, Wish::GoOn))
+    }
+
+    /// Whether a run could be held now.
+    fn has_room(&self, mem_mib: u64) -> bool {
+        self.ledger().fits(mem_mib, self.settings.mem_mib)
     }
 
     fn release(&self, job: JobId) {
@@ -336,6 +347,11 @@ impl Ledger {
         self.mem_mib += mem_mib;
         self.runs.insert(job, Held { mem_mib, run, wish });
         wished
+    }
+
+    /// Whether a run's memory is there beside that of the others.
+    fn fits(&self, mem_mib: u64, most: u64) -> bool {
+        self.runs.is_empty() || self.mem_mib.saturating_add(mem_mib) <= most
     }
 
     /// Whether a run is held, or may be: it is claimed at this moment.

@@ -51,6 +51,20 @@ impl Running {
         self.inner.files.socket()
     }
 
+    /// Lets its command begin, where it was held, and waits until it does. None where it never will.
+    pub async fn begin(&self) -> Result<Option<Started>, RunError> {
+        let told = match self.ask(Request::Begin).await {
+            // A shim of an earlier version holds nothing, and knows no such request.
+            Ok(None) => self.ask(Request::Started).await,
+            told => told,
+        };
+        match told {
+            Ok(told) => Ok(told.and_then(|told| serde_json::from_str(&told).ok())),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(self.failed("begin", error)),
+        }
+    }
+
     /// What it has; none where it never ran.
     pub fn started(&self) -> Result<Option<Started>, RunError> {
         let started = self.inner.files.started();

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use eai_core::turns::Turns;
 
-use super::error::{StartError, Unusable};
+use super::error::{RunError, StartError, Unusable};
 use super::found::{found, look};
 use super::probe;
 use super::running::Running;
-use crate::backend::{Exit, Found, Run, Started, State};
+use crate::backend::{Exit, Found, Run, State};
 use crate::limits::{Caps, Parent};
-use crate::shim::{Files, Order, Request, WayOut, bind};
+use crate::shim::{Files, Order, WayOut, bind};
 
 /// How long a sandbox may take to be made.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -131,42 +131,87 @@ impl Process {
         found(&self.settings.folder).await
     }
 
+    /// Makes the sandbox of a run, unless there is one, and as long as it is `wanted`; its command is held.
+    pub async fn make_early(&self, run: &Run, wanted: impl Fn() -> bool) -> Result<(), StartError> {
+        run.check()?;
+        let make = async {
+            if !wanted() || self.settings.folder.join(&run.name).exists() {
+                return Ok(());
+            }
+            self.make(run).await.map(drop)
+        };
+        self.starting.take(run.name.clone(), make).await
+    }
+
+    /// Removes what there is of a run whose command is held.
+    pub async fn discard(&self, name: &str) -> Result<(), RunError> {
+        let remove = async {
+            let files = Files::new(self.settings.folder.join(name));
+            let found = look(name.to_owned(), files).await;
+            let found = found.map_err(|source| RunError {
+                action: "look at",
+                name: name.to_owned(),
+                source,
+            })?;
+            found.running.remove().await
+        };
+        self.starting.take(name.to_owned(), remove).await
+    }
+
     async fn start_alone(&self, run: &Run) -> Result<Running, StartError> {
         let folder = self.settings.folder.join(&run.name);
-        let files = Files::new(folder.clone());
         let failed = |action, source| StartError::Folder {
             action,
             path: folder.clone(),
             source,
         };
         if folder.exists() {
-            let found = look(run.name.clone(), files.clone())
+            let found = look(run.name.clone(), Files::new(folder.clone()))
                 .await
                 .map_err(|source| failed("look into", source))?;
-            if found.state != State::Broken {
-                return Ok(found.running);
+            match found.state {
+                State::Live => return self.begin(found.running).await,
+                State::Exited(_) | State::Lost => return Ok(found.running),
+                State::Broken => {}
             }
             let removed = found.running.remove().await;
             removed.map_err(|error| failed("clean", error.source))?;
         }
+        let running = self.make(run).await?;
+        self.begin(running).await
+    }
+
+    /// Starts the shim of a run that has none. It makes the sandbox, and holds the command.
+    async fn make(&self, run: &Run) -> Result<Running, StartError> {
+        let folder = self.settings.folder.join(&run.name);
+        let files = Files::new(folder.clone());
         let order = self.order(run);
         let limits = order.limits.clone();
         let prepared = tokio::task::spawn_blocking({
             let files = files.clone();
             move || prepare(&files, &order)
         });
-        let (listener, log) = prepared
-            .await
-            .map_err(io::Error::other)
-            .flatten()
-            .map_err(|source| failed("make", source))?;
+        let (listener, log) =
+            prepared
+                .await
+                .map_err(io::Error::other)
+                .flatten()
+                .map_err(|source| StartError::Folder {
+                    action: "make",
+                    path: folder.clone(),
+                    source,
+                })?;
         self.spawn(&folder, listener, log)?;
-        let running = Running::new(run.name.clone(), files.clone(), Some(limits));
-        match tokio::time::timeout(PATIENCE, running.ask(Request::Started)).await {
-            Ok(Ok(Some(told))) if serde_json::from_str::<Started>(&told).is_ok() => Ok(running),
-            Ok(_) => self.not_started(running, &files).await,
+        Ok(Running::new(run.name.clone(), files, Some(limits)))
+    }
+
+    /// Lets the command begin, once its sandbox is there.
+    async fn begin(&self, running: Running) -> Result<Running, StartError> {
+        match tokio::time::timeout(PATIENCE, running.begin()).await {
+            Ok(Ok(Some(_))) => Ok(running),
+            Ok(_) => self.not_started(running).await,
             Err(_) => {
-                let name = run.name.clone();
+                let name = running.name().to_owned();
                 remove(&running).await;
                 Err(StartError::Timeout { name })
             }
@@ -174,7 +219,8 @@ impl Process {
     }
 
     /// A command may have begun and ended before it was asked for.
-    async fn not_started(&self, running: Running, files: &Files) -> Result<Running, StartError> {
+    async fn not_started(&self, running: Running) -> Result<Running, StartError> {
+        let files = Files::new(self.settings.folder.join(running.name()));
         if let Ok(Some(_)) = files.started() {
             return Ok(running);
         }

@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) phase: watch::Sender<Phase>,
     /// Where the output ends.
     pub(super) output: watch::Sender<u64>,
+    /// Whether the command may begin.
+    pub(super) begin: watch::Sender<bool>,
     /// That the run is not to begin.
     pub(super) cancel: Notify,
 }
@@ -72,7 +74,11 @@ async fn answer(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     let asked = tokio::time::timeout(PATIENCE, ask(&mut stream)).await??;
     let mut phase = shared.phase.subscribe();
     match asked {
-        Request::Started => {
+        Request::Begin | Request::Started => {
+            if asked == Request::Begin {
+                // Without effect once it has begun.
+                shared.begin.send_replace(true);
+            }
             let Some((_, started)) = running(&mut phase).await else {
                 return Ok(());
             };

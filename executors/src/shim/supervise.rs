@@ -67,6 +67,7 @@ pub(super) async fn supervise(folder: PathBuf) -> io::Result<()> {
     let shared = Arc::new(Shared {
         phase: watch::Sender::new(Phase::Preparing),
         output: watch::Sender::new(0),
+        begin: watch::Sender::new(false),
         cancel: Notify::new(),
     });
     tokio::spawn(serve(listener, Arc::clone(&shared)));
@@ -180,6 +181,14 @@ async fn hold(
     created?;
     launched.finish().await?;
     order.limits.hold(pid)?;
+    // All that does not depend on whether the run is wanted is done by now.
+    let mut begin = shared.begin.subscribe();
+    tokio::select! {
+        biased;
+        begin = begin.wait_for(|begin| *begin) => drop(begin.map_err(io::Error::other)?),
+        // It gave up after all, which is mended before anybody asks.
+        ended = launched.bwrap.wait() => return ended.map(|_| None),
+    }
     let started = Started {
         at: now(),
         limits: order.limits.name().to_owned(),

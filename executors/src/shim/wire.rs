@@ -12,6 +12,8 @@ pub(crate) const LINE_MAX: usize = 64 * 1024;
 pub(crate) enum Request {
     /// A connection to this port in the sandbox: `ok` with a socket, `refused`, or `failed TEXT`.
     Connect(u16),
+    /// Lets the command begin, if it does not yet; then as [`Request::Started`].
+    Begin,
     /// When it runs: a [`crate::backend::Started`], or nothing if it never will.
     Started,
     /// When it ended: an [`crate::backend::Exit`].
@@ -31,6 +33,7 @@ impl Request {
     pub(crate) fn line(self) -> String {
         match self {
             Self::Connect(port) => format!("connect {port}\n"),
+            Self::Begin => "begin\n".to_owned(),
             Self::Started => "started\n".to_owned(),
             Self::Wait => "wait\n".to_owned(),
             Self::Signal(Signal::Term) => "signal term\n".to_owned(),
@@ -47,6 +50,7 @@ impl Request {
             ("connect", Some(port)) => Self::Connect(port.parse().ok()?),
             ("signal", Some("term")) => Self::Signal(Signal::Term),
             ("signal", Some("kill")) => Self::Signal(Signal::Kill),
+            ("begin", None) => Self::Begin,
             ("started", None) => Self::Started,
             ("wait", None) => Self::Wait,
             ("listening", None) => Self::Listening,
@@ -65,6 +69,7 @@ mod tests {
     fn requests_are_read_as_written() {
         for request in [
             Request::Connect(8080),
+            Request::Begin,
             Request::Started,
             Request::Wait,
             Request::Signal(Signal::Term),

@@ -27,6 +27,8 @@ pub use feed::Feed;
 
 /// How many changes a slow listener may be behind before it has to look at everything.
 const CHANGES: usize = 8192;
+/// How many runs may be expected that nobody has heard of yet: the others get no head start.
+const EXPECTED: usize = 64;
 /// How many jobs that ended are remembered, for those who waited for them.
 const REMEMBERED: usize = 4096;
 
@@ -47,7 +49,7 @@ struct Inner {
     changes: broadcast::Sender<Change>,
     sequence: watch::Sender<u64>,
     /// Told before a run is asked for.
-    expected: Notify,
+    expected: broadcast::Sender<Arc<Expected>>,
 }
 
 /// What changed.
@@ -59,6 +61,19 @@ pub enum Change {
     Job(JobId),
     /// An executor: its epoch, or whether it takes jobs.
     Executor(ExecutorId),
+}
+
+/// A run that is about to be asked for, so that what takes a while can begin. It may never be asked for.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Where its job lives.
+    pub account: AccountName,
+    /// Its job.
+    pub job: JobId,
+    /// Its number.
+    pub run: u32,
+    /// What the job will be; none for one that is there already.
+    pub submitted: Option<Submitted>,
 }
 
 /// A service at one moment.
@@ -193,6 +208,7 @@ impl Live {
     pub fn new(snapshot: Snapshot) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
         let (sequence, _) = watch::channel(snapshot.sequence);
+        let (expected, _) = broadcast::channel(EXPECTED);
         let live = Self {
             inner: Arc::new(Inner {
                 services: HashMap::new(),
@@ -203,7 +219,7 @@ impl Live {
                 ended: Mutex::new(VecDeque::new()),
                 changes,
                 sequence,
-                expected: Notify::new(),
+                expected,
             }),
         };
         for executor in snapshot.executors {
@@ -272,14 +288,15 @@ impl Live {
         self.inner.changes.subscribe()
     }
 
-    /// Says that a run is about to be asked for, so that what takes a while can begin. No more than a hint.
-    pub fn expect_run(&self) {
-        self.inner.expected.notify_one();
+    /// Says that a run is about to be asked for. No more than a hint.
+    pub fn expect(&self, expected: Expected) {
+        // Nobody listens, perhaps.
+        drop(self.inner.expected.send(Arc::new(expected)));
     }
 
-    /// Waits for such a hint.
-    pub async fn run_expected(&self) {
-        self.inner.expected.notified().await;
+    /// Such hints from now on. Who lags misses some, and loses nothing but time.
+    pub fn expected(&self) -> broadcast::Receiver<Arc<Expected>> {
+        self.inner.expected.subscribe()
     }
 
     /// The last sequence that was folded.
