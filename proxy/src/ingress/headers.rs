@@ -1,7 +1,7 @@
 //! What happens to the headers of requests and answers on their way through.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
@@ -50,6 +50,8 @@ pub struct Client {
     address: HeaderValue,
     /// The same, as `Forwarded` wants it.
     node: String,
+    /// The host of its first request, and the element of `Forwarded` that comes of it: most connections have no other.
+    forwarded: OnceLock<(HeaderValue, HeaderValue)>,
     /// Its place among the connections, kept as long as any of it goes on.
     slot: Option<Arc<OwnedSemaphorePermit>>,
 }
@@ -79,6 +81,7 @@ impl Client {
         Self {
             address,
             node,
+            forwarded: OnceLock::new(),
             slot: None,
         }
     }
@@ -88,6 +91,34 @@ impl Client {
     pub fn holding(mut self, slot: OwnedSemaphorePermit) -> Self {
         self.slot = Some(Arc::new(slot));
         self
+    }
+
+    /// The element of `Forwarded` for a request to `host`.
+    fn element(&self, host: Option<&HeaderValue>, scheme: &str) -> Option<HeaderValue> {
+        let Some(host) = host else {
+            return self.write_element(None, scheme);
+        };
+        if let Some((_, element)) = self.forwarded.get().filter(|(first, _)| first == host) {
+            return Some(element.clone());
+        }
+        let element = self.write_element(Some(host), scheme)?;
+        // Another request of this connection cannot have come first: they are served one by one.
+        self.forwarded.set((host.clone(), element.clone())).ok();
+        Some(element)
+    }
+
+    fn write_element(&self, host: Option<&HeaderValue>, scheme: &str) -> Option<HeaderValue> {
+        let mut element = BytesMut::with_capacity(128);
+        element.extend_from_slice(b"for=");
+        element.extend_from_slice(self.node.as_bytes());
+        if let Some(host) = host {
+            element.extend_from_slice(b";host=\"");
+            element.extend_from_slice(host.as_bytes());
+            element.extend_from_slice(b"\"");
+        }
+        element.extend_from_slice(b";proto=");
+        element.extend_from_slice(scheme.as_bytes());
+        HeaderValue::from_maybe_shared(element.freeze()).ok()
     }
 
     /// The place, for what outlives its requests.
@@ -176,6 +207,11 @@ fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn strip(headers: &mut HeaderMap) {
+    // Most have none of these, and few headers at all: one look at each is cheaper than to look each of these up.
+    let is_stripped = |name: &HeaderName| *name == CONNECTION || HOP_BY_HOP.contains(name);
+    if !headers.keys().any(is_stripped) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = options(headers)
             .filter_map(|option| option.parse().ok())
@@ -256,23 +292,19 @@ fn forwarded(headers: &mut HeaderMap, way: Way<'_>) {
     if !(trusted && headers.contains_key(X_FORWARDED_PROTO)) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
-    let mut element = Vec::with_capacity(128);
-    element.extend_from_slice(b"for=");
-    element.extend_from_slice(client.node.as_bytes());
-    if let Some(host) = host {
-        element.extend_from_slice(b";host=\"");
-        element.extend_from_slice(host.as_bytes());
-        element.extend_from_slice(b"\"");
-        if !(trusted && headers.contains_key(X_FORWARDED_HOST)) {
-            headers.insert(X_FORWARDED_HOST, host);
-        }
+    let element = client.element(host.as_ref(), scheme);
+    if let Some(host) = host
+        && !(trusted && headers.contains_key(X_FORWARDED_HOST))
+    {
+        headers.insert(X_FORWARDED_HOST, host);
     }
-    element.extend_from_slice(b";proto=");
-    element.extend_from_slice(scheme.as_bytes());
+    let Some(element) = element else {
+        return;
+    };
     if trusted && headers.contains_key(FORWARDED) {
-        let joined = list(headers.get_all(FORWARDED).iter(), &element);
+        let joined = list(headers.get_all(FORWARDED).iter(), element.as_bytes());
         headers.insert(FORWARDED, joined);
-    } else if let Ok(element) = HeaderValue::from_bytes(&element) {
+    } else {
         headers.insert(FORWARDED, element);
     }
 }

@@ -84,6 +84,13 @@ struct Exchange {
     slot: Option<Arc<OwnedSemaphorePermit>>,
 }
 
+/// A request without a body, to be sent again. Made for each that may have to be, so it is no map.
+struct Replay {
+    method: Method,
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
 // === impl Settings ===
 
 impl Settings {
@@ -196,7 +203,11 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             Ok(reached) => reached,
             Err(failure) => return Err((failure, Some(body))),
         };
-        let routing = arrived.elapsed();
+        // Nobody asks about a request that had to wait for nothing.
+        let routing = match routed.start {
+            Some(_) => arrived.elapsed(),
+            None => Duration::ZERO,
+        };
 
         let mut body = (!body.is_end_stream()).then_some(body);
         let wanted = match body {
@@ -293,12 +304,14 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
     ) -> Result<(Response<Incoming>, Box<Upstream>), Failure> {
         let limit = self.settings.answer;
         let until = || tokio::time::Instant::now() + limit;
-        let replay = (pooled && is_replayable(&request)).then(|| copy(&request));
+        let replay = (pooled && is_replayable(&request)).then(|| Replay::of(&request));
         let request = match upstream.send(request, until()).await {
             Ok(response) => return Ok((response, upstream)),
             Err(SendError::Unsent(request)) => *request,
             Err(SendError::Reset(error)) => match replay {
-                Some(request) if !error.as_ref().is_some_and(hyper::Error::is_parse) => request,
+                Some(replay) if !error.as_ref().is_some_and(hyper::Error::is_parse) => {
+                    replay.request()
+                }
                 _ => return Err(broken(error.as_ref())),
             },
             Err(SendError::Late) => return Err(Failure::timeout(limit)),
@@ -380,13 +393,29 @@ fn is_replayable(request: &Request<Outbound>) -> bool {
     request.method().is_idempotent() && request.body().is_end_stream()
 }
 
-/// The same request, which has no body.
-fn copy(request: &Request<Outbound>) -> Request<Outbound> {
-    let mut copy = Request::new(Outbound::default());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    copy
+// === impl Replay ===
+
+impl Replay {
+    fn of(request: &Request<Outbound>) -> Self {
+        let headers = request.headers().iter();
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        }
+    }
+
+    fn request(self) -> Request<Outbound> {
+        let mut request = Request::new(Outbound::default());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        for (name, value) in self.headers {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
 }
 
 /// Whose fault it is that there is no answer.
