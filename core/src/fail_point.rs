@@ -1,10 +1,33 @@
-//! Places where a test may end or hold the process, to show that what is in between survives it.
+//! Places where a test may end or hold the process, to show that what is in between survives it; and guards that
+//! it may break, to show that it would be noticed.
 //!
 //! Without the feature `sabotage` there is nothing here.
 
 /// The variable that names the place: `NAME` ends the process there, `NAME=FILE` makes FILE and holds the
 /// thread until it is removed. Each happens once in a process.
 pub const VARIABLE: &str = "EAI_FAIL_POINT";
+
+/// The variable that names a guard to break.
+pub const SABOTAGE: &str = "EAI_SABOTAGE";
+
+/// The guard that a run which was claimed is not claimed again.
+pub const NO_CLAIM: &str = "no-claim";
+
+/// Whether a guard is broken.
+#[cfg(not(feature = "sabotage"))]
+pub fn is_broken(_guard: &str) -> bool {
+    false
+}
+
+/// Whether a guard is broken.
+#[cfg(feature = "sabotage")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test breaks the guard from outside, and nothing else is told of it"
+)]
+pub fn is_broken(guard: &str) -> bool {
+    std::env::var(SABOTAGE).is_ok_and(|broken| broken == guard)
+}
 
 /// Marks a place.
 #[cfg(not(feature = "sabotage"))]

@@ -63,6 +63,11 @@ impl Terms {
         Self { lease }
     }
 
+    /// How long after a sign of life it is sure that nobody has given its sender up.
+    pub fn sure(self) -> Duration {
+        self.lease.saturating_sub(self.pause())
+    }
+
     /// The pause between two signs of life, and between two looks.
     pub fn pause(self) -> Duration {
         (self.lease / BEATS).max(SHORTEST)

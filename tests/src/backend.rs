@@ -76,6 +76,14 @@ pub(crate) fn containers(platform: &str) -> Vec<String> {
     docker(&["ps", "--all", "--quiet", "--filter", &label(platform)])
 }
 
+/// The ids of one executor's.
+pub(crate) fn containers_of(platform: &str, executor: &str) -> Vec<String> {
+    let own = format!("label=eai.executor={executor}");
+    let platform = label(platform);
+    let filters = ["--filter", &platform, "--filter", &own];
+    docker(&[&["ps", "--all", "--quiet"], &filters[..]].concat())
+}
+
 /// The ids of its networks.
 pub(crate) fn networks(platform: &str) -> Vec<String> {
     docker(&["network", "ls", "--quiet", "--filter", &label(platform)])

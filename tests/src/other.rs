@@ -1,16 +1,19 @@
-//! A second executor of a platform: a process of its own, with sandboxes of its own, on the platform's log.
+//! A second executor of a platform: a process of its own, with sandboxes or containers of its own, on the platform's
+//! log. It has what the platform's own executor has.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use eai_core::fail_point;
 use eai_core::log::credentials::{User, creds_text, user};
 use nkeys::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use uuid::Uuid;
 
+use crate::backend::{self, Backend};
 use crate::leftovers::{self, Leftovers};
 use crate::platform::{Platform, Setup};
 
@@ -19,7 +22,12 @@ use crate::platform::{Platform, Setup};
 pub struct Other {
     id: Uuid,
     folder: PathBuf,
+    /// The platform, where it has containers.
+    containers: Option<String>,
     lease: Duration,
+    binary: PathBuf,
+    /// A place that it reaches on purpose at its next start.
+    place: Option<String>,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -27,6 +35,21 @@ pub struct Other {
 impl Other {
     /// Starts one beside a platform that runs.
     pub fn start(platform: &Platform, name: &str, lease: Duration) -> Self {
+        let mut other = Self::stopped(platform, name, lease);
+        other.up();
+        other
+    }
+
+    /// Starts one that reaches a place on purpose: see `eai_core::fail_point`. Needs `tests/lib/sabotaged`.
+    pub fn fail_point(platform: &Platform, name: &str, lease: Duration, place: &str) -> Self {
+        let mut other = Self::stopped(platform, name, lease);
+        other.binary = built("sabotage/executor", "tests/lib/sabotaged");
+        other.place = Some(place.to_owned());
+        other.up();
+        other
+    }
+
+    fn stopped(platform: &Platform, name: &str, lease: Duration) -> Self {
         let folder = platform.data().join(format!("other-{name}"));
         fs::create_dir_all(&folder).expect("a folder");
         let account = platform.seed("account");
@@ -38,6 +61,9 @@ impl Other {
             path.display().to_string()
         };
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        let containers = platform
+            .id()
+            .filter(|_| platform.backend() == Backend::Docker);
         let arguments = vec![
             platform.nats_url(),
             credentials(User::Platform, "platform.creds"),
@@ -47,28 +73,27 @@ impl Other {
             platform.id().expect("an id"),
             id.to_string(),
             "snow.testacc".to_owned(),
+            containers
+                .as_ref()
+                .map(|_| Backend::Docker.image())
+                .unwrap_or_default(),
         ];
-        let mut other = Self {
+        Self {
             id,
             folder,
+            containers,
             lease,
+            binary: built("executor", "cargo build --bins"),
+            place: None,
             arguments,
             child: None,
-        };
-        other.up();
-        other
+        }
     }
 
     /// Starts it (again).
     pub fn up(&mut self) {
-        let tests = std::env::current_exe().expect("a test has a path");
-        let binary = tests
-            .ancestors()
-            .map(|folder| folder.join("executor"))
-            .find(|path| path.is_file())
-            .expect("the binary is built first: cargo build --bins");
         let log = File::create(self.folder.join("stderr")).expect("a log file");
-        let mut command = Command::new(binary);
+        let mut command = Command::new(&self.binary);
         command
             .args(&self.arguments)
             .arg(self.lease.as_millis().to_string())
@@ -76,6 +101,9 @@ impl Other {
             .stdout(Stdio::null())
             .stderr(log)
             .process_group(0);
+        if let Some(place) = self.place.take() {
+            command.env(fail_point::VARIABLE, place);
+        }
         self.child = Some(command.spawn().expect("the binary starts"));
     }
 
@@ -93,8 +121,24 @@ impl Other {
     /// Kills its process; what it runs goes on.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) {
         let child = self.child.take();
         child.expect("it runs").wait().expect("its end");
+    }
+
+    /// Whether it ended by itself since it was started.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was started");
+        child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
+    /// What it said since its last start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
     }
 
     /// The process id.
@@ -104,8 +148,25 @@ impl Other {
 
     /// What its runs have on this machine now.
     pub fn leftovers(&self) -> Leftovers {
-        Leftovers::of(&self.folder)
+        let mut left = Leftovers::of(&self.folder);
+        if let Some(platform) = &self.containers {
+            left.containers = backend::containers_of(platform, &self.id());
+        }
+        left
     }
+
+    /// Where its runs are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// A binary beside the tests.
+fn built(name: &str, by: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("a test has a path");
+    let mut folders = tests.ancestors();
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()));
+    found.unwrap_or_else(|| panic!("the binary is built first: {by}"))
 }
 
 impl Drop for Other {

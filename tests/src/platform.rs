@@ -367,6 +367,15 @@ impl Platform {
             .unwrap_or_default()
     }
 
+    /// What its jobs run with.
+    pub fn backend(&self) -> Backend {
+        if self.setup.docker {
+            Backend::Docker
+        } else {
+            Backend::Process
+        }
+    }
+
     /// Its id, once it was started.
     pub fn id(&self) -> Option<String> {
         let identity = fs::read(self.data().join("platform.json")).ok()?;

@@ -50,11 +50,14 @@ enum Usable {
 /// Chooses what jobs run with, and removes what jobs left that ran with something else.
 pub(crate) async fn choose(args: &ServeArgs, data: &DataDir) -> Result<Chosen, Error> {
     let mark = data.path().join("backend");
-    let platform = data.platform().0.to_string();
+    let owner = docker::Owner {
+        platform: data.platform().0.to_string(),
+        executor: data.executor().0.to_string(),
+    };
     let choice = Choice {
         args,
         docker: docker::Settings::new(
-            platform,
+            owner,
             env::read(env::DOCKER_HOST),
             data.path().join("docker"),
         ),

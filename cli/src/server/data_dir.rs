@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use eai_core::ids::{CommandId, PlatformId};
+use eai_core::ids::{CommandId, ExecutorId, PlatformId};
 use eai_core::names::AccountName;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,11 @@ impl DataDir {
     /// Whose log it is.
     pub(crate) fn platform(&self) -> PlatformId {
         self.identity.platform
+    }
+
+    /// The executor of this machine.
+    pub(crate) fn executor(&self) -> ExecutorId {
+        ExecutorId(Uuid::new_v5(&self.identity.platform.0, b"executor/0"))
     }
 
     /// The account that was made at the first start.

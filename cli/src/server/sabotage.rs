@@ -1,5 +1,6 @@
 //! Which guard a test wants broken; not part of a normal build.
 
+use eai_core::fail_point::{NO_CLAIM, SABOTAGE};
 use eai_core::log::Sabotage;
 
 use super::Error;
@@ -7,10 +8,12 @@ use crate::env;
 
 /// Reads `EAI_SABOTAGE`.
 pub(crate) fn from_environment() -> Result<Option<Sabotage>, Error> {
-    match env::read("EAI_SABOTAGE").as_deref() {
+    match env::read(SABOTAGE).as_deref() {
         None | Some("") => Ok(None),
         Some("no-expectation") => Ok(Some(Sabotage::NoExpectation)),
         Some("no-readback") => Ok(Some(Sabotage::NoReadback)),
+        // Broken where it is decided.
+        Some(NO_CLAIM) => Ok(None),
         Some(other) => Err(Error::Sabotage(other.into())),
     }
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use eai_core::ids::ExecutorId;
 use eai_core::lease::Terms;
 use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
@@ -14,7 +13,6 @@ use eai_executors::executor::{Executor, Settings, Stop, Tools};
 use eai_projections::Views;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use super::Error;
 use super::backend::Chosen;
@@ -95,7 +93,7 @@ impl Parts {
         (log, objects, output): (Log, Objects, Output),
     ) -> Self {
         let settings = Settings {
-            id: ExecutorId(Uuid::new_v5(&data.platform().0, b"executor/0")),
+            id: data.executor(),
             account: data.account().clone(),
             console_url,
             start_timeout: args.start_timeout.into(),

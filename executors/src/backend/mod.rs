@@ -169,8 +169,8 @@ impl Backend {
         }
     }
 
-    /// What is there by the platform's label, by id, with what was kept with it.
-    pub async fn there(&self) -> Result<Vec<(String, serde_json::Value)>, FoundError> {
+    /// What is there by the platform's label, whosever it is.
+    pub async fn there(&self) -> Result<Vec<docker::There>, FoundError> {
         match self {
             Self::Process(_) => Ok(Vec::new()),
             Self::Docker(docker) => Ok(docker.runs().await?),

@@ -9,7 +9,7 @@ use bollard::models::{
     NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::label::Label;
+use super::label::{Label, Owner};
 use crate::backend::{Bind, Run};
 use crate::environment::HOME;
 use crate::shim::{GID, UID};
@@ -28,7 +28,7 @@ const WHOLE_GROUP: &str = "TINI_KILL_PROCESS_GROUP=1";
 /// What all containers of a platform have in common, and the address of this one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
-    pub(super) platform: &'a str,
+    pub(super) owner: &'a Owner,
     pub(super) network: &'a str,
     pub(super) address: Ipv4Addr,
     /// The most processes and threads.
@@ -65,7 +65,7 @@ pub(super) fn body(run: &Run, label: &Label, place: Place<'_>) -> ContainerCreat
         cmd: command,
         env: Some(env),
         working_dir: run.workdir.clone(),
-        labels: Some(label.labels(place.platform, run)),
+        labels: Some(label.labels(place.owner, run)),
         host_config: Some(host(run, place)),
         networking_config: Some(networking(place)),
         ..ContainerCreateBody::default()
@@ -187,8 +187,12 @@ mod tests {
 
     fn body_of(run: &Run) -> ContainerCreateBody {
         let label = Label::of(&run.name).unwrap();
+        let owner = Owner {
+            platform: "p".to_owned(),
+            executor: "e".to_owned(),
+        };
         let place = Place {
-            platform: "p",
+            owner: &owner,
             network: "eai-p",
             address: Ipv4Addr::new(172, 20, 0, 9),
             pids: 512,
@@ -201,6 +205,7 @@ mod tests {
     fn a_container_has_what_it_needs_and_no_more() {
         let body = body_of(&run());
         assert_eq!(body.user.as_deref(), Some("13011:13011"));
+        assert_eq!(body.labels.as_ref().unwrap()["eai.executor"], "e");
         assert_eq!(body.entrypoint, Some(vec!["python3".to_owned()]));
         assert_eq!(body.cmd, Some(vec!["-u".to_owned()]));
         let env = body.env.unwrap();

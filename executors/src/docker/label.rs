@@ -9,10 +9,21 @@ use crate::backend::Run;
 
 /// Which platform something belongs to.
 pub(super) const PLATFORM: &str = "eai.platform";
+/// Which of its executors.
+pub(super) const EXECUTOR: &str = "eai.executor";
 const JOB: &str = "eai.job";
 const RUN: &str = "eai.run";
 const CLAIM: &str = "eai.claim";
 const METADATA: &str = "eai.metadata";
+
+/// Whose containers they are: several executors of a platform may share an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The platform: `a-z`, digits and dashes.
+    pub platform: String,
+    /// Which of its executors.
+    pub executor: String,
+}
 
 /// The parts of a run's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +31,22 @@ pub(super) struct Label {
     pub(super) job: String,
     pub(super) run: String,
     pub(super) claim: u64,
+}
+
+// === impl Owner ===
+
+impl Owner {
+    /// The labels of what belongs to it.
+    pub(super) fn labels(&self) -> HashMap<String, String> {
+        let label = |(name, value): (&str, &String)| (name.to_owned(), value.clone());
+        let labels = [(PLATFORM, &self.platform), (EXECUTOR, &self.executor)];
+        labels.into_iter().map(label).collect()
+    }
+
+    /// Whether something of the platform is this executor's. What names none is everybody's.
+    pub(super) fn has(&self, executor: Option<&str>) -> bool {
+        executor.is_none_or(|executor| executor == self.executor)
+    }
 }
 
 // === impl Label ===
@@ -60,17 +87,16 @@ impl Label {
         format!("eai-{}-{}", self.job, self.run)
     }
 
-    pub(super) fn labels(&self, platform: &str, run: &Run) -> HashMap<String, String> {
-        [
-            (PLATFORM, platform.to_owned()),
+    pub(super) fn labels(&self, owner: &Owner, run: &Run) -> HashMap<String, String> {
+        let mut labels = owner.labels();
+        let own = [
             (JOB, self.job.clone()),
             (RUN, self.run.clone()),
             (CLAIM, self.claim.to_string()),
             (METADATA, run.metadata.to_string()),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+        ];
+        labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        labels
     }
 }
 
@@ -88,9 +114,28 @@ pub(super) fn of_platform(platform: &str) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), vec![label])])
 }
 
+/// A filter for what runs of a job, or may yet.
+pub(super) fn unended_of_job(platform: &str, job: &str) -> HashMap<String, Vec<String>> {
+    let mut filter = of_platform(platform);
+    let labels = filter.entry("label".to_owned()).or_default();
+    labels.push(format!("{JOB}={job}"));
+    let unended = ["created", "running", "paused"].map(str::to_owned);
+    filter.insert("status".to_owned(), unended.to_vec());
+    filter
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_names_another_executor_is_its_own() {
+        let owner = Owner {
+            platform: "p".into(),
+            executor: "a".into(),
+        };
+        assert!(owner.has(Some("a")) && owner.has(None) && !owner.has(Some("b")));
+    }
 
     #[test]
     fn names_have_three_parts() {

@@ -7,16 +7,23 @@ use bollard::query_parameters::{CreateContainerOptions, DownloadFromContainerOpt
 use futures::TryStreamExt as _;
 
 use super::engine::{Engine, Error, QUICK, SLOW, call, if_there};
+use super::label::Owner;
 use super::running::remove;
 use crate::data::pip::{PYTHONS, Python};
 
 /// The Python of an image that is there; none where it has none that is known by its link.
-pub(super) async fn find(engine: &Engine, image: &str) -> Result<Option<Python>, Error> {
-    // Made and never started: files are read of containers only. Its name is of the platform's making nowhere.
+pub(super) async fn find(
+    engine: &Engine,
+    owner: &Owner,
+    image: &str,
+) -> Result<Option<Python>, Error> {
+    // Made and never started: files are read of containers only. Where
+    // nobody is left to remove it, the next start does, for it is no run.
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         cmd: Some(vec!["none".to_owned()]),
         network_disabled: Some(true),
+        labels: Some(owner.labels()),
         ..ContainerCreateBody::default()
     };
     let made = engine

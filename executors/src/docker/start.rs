@@ -16,7 +16,7 @@ use super::error::{ImageError, StartError, Unusable};
 use super::found;
 use super::image::{self, Notes};
 use super::import::{self, Image, ImportError};
-use super::label::Label;
+use super::label::{Label, Owner};
 use super::network::Network;
 use super::python;
 use super::running::{Inner, Running, remove};
@@ -28,11 +28,14 @@ use crate::data::pip::Python;
 /// How often an address may be taken, or the network gone, before a start fails.
 const ATTEMPTS: usize = 20;
 
+/// A job has none before it.
+const FIRST_CLAIM: u64 = 1;
+
 /// How containers are made on this machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which platform they belong to: `a-z`, digits and dashes.
-    pub platform: String,
+    /// Whose they are.
+    pub owner: Owner,
     /// The value of `DOCKER_HOST`.
     pub docker_host: Option<String>,
     /// Where it is noted what was read of their output. Made where it isn't there.
@@ -69,9 +72,9 @@ enum There {
 
 impl Settings {
     /// The usual bounds: 512 processes.
-    pub fn new(platform: String, docker_host: Option<String>, marks: PathBuf) -> Self {
+    pub fn new(owner: Owner, docker_host: Option<String>, marks: PathBuf) -> Self {
         Self {
-            platform,
+            owner,
             docker_host,
             marks,
             pids: 512,
@@ -98,10 +101,10 @@ impl Docker {
             source,
         })?;
         let info = call("describe itself", QUICK, engine.docker.info()).await?;
-        let network = Network::new(&settings.platform);
+        let network = Network::new(&settings.owner.platform);
         network.address(&engine).await?;
         Ok(Self {
-            watch: Arc::new(Watch::start(&engine, &settings.platform)),
+            watch: Arc::new(Watch::start(&engine, &settings.owner)),
             version: info.server_version.unwrap_or_default(),
             init: info.init_binary.is_some_and(|binary| !binary.is_empty()),
             settings,
@@ -149,7 +152,7 @@ impl Docker {
 
     /// The Python of an image that is there.
     pub async fn python(&self, image: &str) -> Result<Option<Python>, Error> {
-        until_answered(|| python::find(&self.engine, image)).await
+        until_answered(|| python::find(&self.engine, &self.settings.owner, image)).await
     }
 
     /// Every image that has a name.
@@ -166,14 +169,14 @@ impl Docker {
         self.starting.take(label.container(), start).await
     }
 
-    /// Every container of this platform, by the names of the runs.
+    /// Every container of this executor, by the names of the runs.
     pub async fn found(&self) -> Result<Vec<Found<Running>>, Error> {
         found::found(&self.engine, &self.settings, |seen| self.running(seen)).await
     }
 
-    /// Every container of this platform that is a run's, by id, with what was kept with it.
-    pub async fn runs(&self) -> Result<Vec<(String, serde_json::Value)>, Error> {
-        found::runs(&self.engine, &self.settings.platform).await
+    /// Every container of this platform that is a run's, whosever it is.
+    pub async fn runs(&self) -> Result<Vec<found::There>, Error> {
+        found::runs(&self.engine, &self.settings.owner).await
     }
 
     /// Waits until a container of this platform appears or ends of which nobody here is told, or such may
@@ -189,10 +192,10 @@ impl Docker {
 
     /// Removes the network, if nothing is left in it.
     pub async fn close(&self) {
-        let left = found::containers(&self.engine, &self.settings.platform).await;
-        let removed = match left {
-            Ok(left) if left.is_empty() => self.network.remove(&self.engine).await,
-            Ok(_) => Ok(()),
+        let is_empty = found::is_empty(&self.engine, &self.settings.owner.platform).await;
+        let removed = match is_empty {
+            Ok(true) => self.network.remove(&self.engine).await,
+            Ok(false) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = removed {
@@ -217,6 +220,7 @@ impl Docker {
                 There::Gone => continue,
             };
             eai_core::fail_point::reach("docker.created");
+            self.end_earlier(label).await?;
             let create = clock.elapsed();
             let clock = Instant::now();
             match self.begin(&id).await {
@@ -238,11 +242,28 @@ impl Docker {
         }
     }
 
+    /// What goes on for an earlier claim of the job ends first: its executor is lost, and nobody else ends it.
+    async fn end_earlier(&self, label: &Label) -> Result<(), Error> {
+        if label.claim <= FIRST_CLAIM {
+            return Ok(());
+        }
+        let platform = &self.settings.owner.platform;
+        for id in found::earlier(&self.engine, platform, label).await? {
+            tracing::warn!(
+                id,
+                run = label.name(),
+                "docker.earlier: it goes on, and is ended"
+            );
+            remove(&self.engine, &id).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the container, or finds it.
     async fn make(&self, run: &Run, label: &Label, attempt: usize) -> Result<There, StartError> {
         let address = until_answered(|| self.network.address(&self.engine)).await?;
         let place = Place {
-            platform: &self.settings.platform,
+            owner: &self.settings.owner,
             network: self.network.name(),
             address,
             pids: self.settings.pids,
@@ -270,7 +291,7 @@ impl Docker {
         let Some(seen) = look(&self.engine, &name).await? else {
             return Ok(There::Gone);
         };
-        let is_ours = seen.platform.as_deref() == Some(&self.settings.platform);
+        let is_ours = seen.platform.as_deref() == Some(&self.settings.owner.platform);
         match &seen.label {
             Some(found) if is_ours && found == label => match (&seen.status, seen.address) {
                 (Status::Made, Some(address)) => Ok(There::Made(seen.id, address)),
@@ -348,14 +369,18 @@ impl Docker {
     }
 }
 
-/// Removes every container of a platform, and its network: what is left of one that runs jobs otherwise by now.
+/// Removes every container of an executor, and the platform's network if nobody else is in it: what is left of one
+/// that runs jobs otherwise by now.
 pub async fn sweep(settings: &Settings) -> Result<usize, Unusable> {
     let engine = settings.connect().await?;
-    let left = found::containers(&engine, &settings.platform).await?;
+    let left = found::containers(&engine, &settings.owner).await?;
     for id in &left {
         remove(&engine, id).await?;
     }
-    Network::new(&settings.platform).remove(&engine).await?;
+    let platform = &settings.owner.platform;
+    if found::is_empty(&engine, platform).await? {
+        Network::new(platform).remove(&engine).await?;
+    }
     let folder: &Path = &settings.marks;
     super::marks::keep_only(folder, &[]);
     Ok(left.len())

@@ -1,4 +1,4 @@
-//! One subscription to the engine's events for all containers of a platform.
+//! One subscription to the engine's events for all containers of an executor.
 //!
 //! An event only says that it is worth asking: what became of a container is what the engine answers then. Where
 //! events may have been missed, everybody is told to ask.
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::engine::Engine;
-use super::label;
+use super::label::{self, EXECUTOR, Owner};
 
 /// How long nothing may come before the engine is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -35,11 +35,11 @@ pub(super) struct Watch {
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn start(engine: &Engine, platform: &str) -> Self {
+    pub(super) fn start(engine: &Engine, owner: &Owner) -> Self {
         let senders = Senders::default();
         let stirred = Arc::new(Notify::new());
         let told = (Arc::clone(&senders), Arc::clone(&stirred));
-        let follow = follow(engine.clone(), platform.to_owned(), told);
+        let follow = follow(engine.clone(), owner.clone(), told);
         Self {
             senders,
             stirred,
@@ -69,11 +69,11 @@ impl Drop for Watch {
     }
 }
 
-async fn follow(engine: Engine, platform: String, (senders, stirred): (Senders, Arc<Notify>)) {
+async fn follow(engine: Engine, owner: Owner, (senders, stirred): (Senders, Arc<Notify>)) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut since = now.unwrap_or_default().as_secs().to_string();
     loop {
-        let mut filters = label::of_platform(&platform);
+        let mut filters = label::of_platform(&owner.platform);
         filters.insert("type".to_owned(), vec!["container".to_owned()]);
         let seen = ["die", "destroy", "create", "start"].map(str::to_owned);
         filters.insert("event".to_owned(), seen.to_vec());
@@ -88,7 +88,7 @@ async fn follow(engine: Engine, platform: String, (senders, stirred): (Senders, 
                     if let Some(time) = event.time {
                         since = time.to_string();
                     }
-                    if !tell(&senders, &event) {
+                    if !tell(&senders, &event) && concerns(&owner, &event) {
                         stirred.notify_one();
                     }
                 }
@@ -115,6 +115,16 @@ fn tell(senders: &Senders, event: &EventMessage) -> bool {
         .get(name)
         .filter(|sender| sender.receiver_count() > 0);
     sender.map(|sender| sender.send_replace(())).is_some()
+}
+
+/// Whether it is about a container of this executor, or of nobody.
+fn concerns(owner: &Owner, event: &EventMessage) -> bool {
+    let attributes = event
+        .actor
+        .as_ref()
+        .and_then(|actor| actor.attributes.as_ref());
+    let executor = attributes.and_then(|attributes| attributes.get(EXECUTOR));
+    owner.has(executor.map(String::as_str))
 }
 
 fn tell_all(senders: &Senders) {

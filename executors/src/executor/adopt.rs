@@ -78,6 +78,7 @@ pub(super) async fn start(
         ledger: Mutex::new(Ledger::default()),
         early: Early::default(),
         room: Notify::new(),
+        left: Notify::new(),
     });
     let mut lives = JoinSet::new();
     for run in adopted {

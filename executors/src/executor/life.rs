@@ -41,6 +41,8 @@ pub(super) struct Life {
     report: Report,
     /// How long it waited for its claim.
     queue: Duration,
+    /// When the log said that it is this executor's.
+    held: Instant,
 }
 
 /// Why a run could not be brought to its start.
@@ -48,6 +50,8 @@ pub(super) struct Life {
 pub(super) enum Unstarted {
     #[error("it ended before it began")]
     Cancelled,
+    #[error(transparent)]
+    Superseded(#[from] Superseded),
     #[error(transparent)]
     Image(#[from] image::Missing),
     #[error(transparent)]
@@ -89,6 +93,7 @@ impl Life {
             submitted,
             run,
             queue,
+            held: Instant::now(),
         }
     }
 
@@ -111,9 +116,14 @@ impl Life {
                 self.watch(running, phases, wished).await;
                 drop(trees);
             }
+            Err(Unstarted::Superseded(superseded)) => {
+                tracing::warn!(job = %self.run.job, %superseded, "run.superseded");
+            }
             Err(error) => {
                 let (state, reason) = match error {
-                    Unstarted::Cancelled => (Outcome::Cancelled, "cancelled"),
+                    Unstarted::Cancelled | Unstarted::Superseded(_) => {
+                        (Outcome::Cancelled, "cancelled")
+                    }
                     Unstarted::Image(_) => (Outcome::Failed, "image-missing"),
                     Unstarted::Data(_) => (Outcome::Failed, "data-missing"),
                     Unstarted::Requirements(_) => (Outcome::Failed, "requirements-failed"),
@@ -133,6 +143,11 @@ impl Life {
     ) -> Result<(Running, Vec<Tree>), Unstarted> {
         let (run, trees) = self.prepared(phases, wished).await?;
         eai_core::fail_point::reach("executor.prepared");
+        tokio::select! {
+            biased;
+            _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
+            held = self.check_claim() => held?,
+        }
         let begun = self.shared.tools.backend.start(&run).await?;
         phases.create = micros(begun.create);
         phases.start = micros(begun.start);
@@ -192,6 +207,14 @@ impl Life {
             metadata: serde_json::to_value(self.run).unwrap_or_default(),
         };
         Ok((run, trees))
+    }
+
+    /// Who was frozen, or took long, may have been given up meanwhile: the run may begin elsewhere.
+    async fn check_claim(&self) -> Result<(), Superseded> {
+        if self.held.elapsed() < self.shared.settings.terms.sure() {
+            return Ok(());
+        }
+        self.report.check_claim().await
     }
 
     fn check_resources(&self) -> Result<(), Unstarted> {

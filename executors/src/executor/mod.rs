@@ -124,6 +124,8 @@ struct Shared {
     early: Early,
     /// Told when a run has given its memory back.
     room: Notify,
+    /// Told when a lost executor may have left something.
+    left: Notify,
 }
 
 /// Which runs there are.
@@ -248,6 +250,9 @@ impl Executor {
             return;
         };
         self.shared.heed(&job);
+        if !job.phase.is_alive() && self.shared.is_anybody_lost() {
+            self.shared.left.notify_one();
+        }
         if job.phase == Phase::Queuing && self.shared.may_claim() {
             let shared = Arc::clone(&self.shared);
             self.lives.spawn(claim::claim_and_live(shared, job));
@@ -282,6 +287,11 @@ impl Shared {
     fn may_claim(&self) -> bool {
         let now = self.tools.live.executor(self.settings.id);
         now.is_none_or(|now| !now.draining && !now.lost)
+    }
+
+    fn is_anybody_lost(&self) -> bool {
+        let executors = self.tools.live.executors();
+        executors.iter().any(|executor| executor.lost)
     }
 
     /// Gives a sign of life.

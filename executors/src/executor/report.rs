@@ -101,6 +101,19 @@ impl Report {
         said.await.map(drop).map_err(|error| superseded(&error))
     }
 
+    /// Whether the log still says that the run is this executor's.
+    pub(super) async fn check_claim(&self) -> Result<(), Superseded> {
+        let address = self.address();
+        let job = until_answered(|| self.log.state::<JobAggregate>(&address)).await;
+        let claim = job
+            .map_err(|error| superseded(&error))?
+            .and_then(|job| job.claim);
+        match claim {
+            Some(held) if (held.run, held.claim) == (self.run.run, self.run.claim) => Ok(()),
+            _ => Err(Superseded("it was given up meanwhile".to_owned())),
+        }
+    }
+
     /// Says that the run ended. Where it was asked to end, that is the reason, whatever it came to by itself.
     pub(super) async fn end(&self, ended: Ended) -> Result<(), Superseded> {
         let context = context(self.run, "ended").because(self.cause);

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use eai_executors::backend::{Bind, Exit, Kind, Run, Running, State};
-use eai_executors::docker::{Docker, Settings};
+use eai_executors::docker::{Docker, Owner, Settings};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -112,8 +112,16 @@ pub fn cli(arguments: &[&str]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// An executor of a platform.
+pub fn owner(platform: &str, executor: &str) -> Owner {
+    Owner {
+        platform: platform.to_owned(),
+        executor: executor.to_owned(),
+    }
+}
+
 async fn docker(id: &str, folder: &Path, socket: Option<String>) -> Docker {
-    let settings = Settings::new(id.to_owned(), socket, folder.join("marks"));
+    let settings = Settings::new(owner(id, "a"), socket, folder.join("marks"));
     Docker::new(settings).await.unwrap()
 }
 

@@ -1,6 +1,8 @@
-//! Another executor of a platform that runs: its own process, its own sandboxes, the platform's log.
+//! Another executor of a platform that runs: its own process, its own sandboxes or containers, the platform's log.
 //!
-//! `executor NATS-URL CREDENTIALS CLEANER-CREDENTIALS FOLDER SHIM PLATFORM EXECUTOR ACCOUNT LEASE-MS`
+//! `executor NATS-URL CREDENTIALS CLEANER-CREDENTIALS FOLDER SHIM PLATFORM EXECUTOR ACCOUNT IMAGE LEASE-MS`
+//!
+//! Without an image it has sandboxes, with one containers.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
 use eai_core::log::{Log, Settings, connect};
 use eai_executors::backend::Backend;
+use eai_executors::docker::{self, Docker, Owner};
 use eai_executors::executor::{self, Executor, Stop, Tools};
 use eai_executors::process::{self, Process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,10 +34,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         platform,
         id,
         account,
+        image,
         lease,
     ] = args.as_slice()
     else {
-        return Err("the arguments are nine".into());
+        return Err("the arguments are ten".into());
     };
     let credentials = std::fs::read_to_string(credentials)?;
     let connect_as = |name: &'static str| connect(url, &credentials, name, PLATFORM_INBOX);
@@ -50,7 +54,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::path::PathBuf::from(folder);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let shim = vec![shim.into(), "shim".into()];
-    let process = Process::new(process::Settings::new(folder.join("runs"), shim, path)).await?;
+    let backend = if image.is_empty() {
+        let settings = process::Settings::new(folder.join("runs"), shim, path);
+        Backend::Process(Process::new(settings).await?)
+    } else {
+        let owner = Owner {
+            platform: platform.clone(),
+            executor: id.clone(),
+        };
+        let engine = std::env::var("DOCKER_HOST").ok();
+        let settings = docker::Settings::new(owner, engine, folder.join("docker"));
+        Backend::Docker(Docker::new(settings).await?)
+    };
     let settings = executor::Settings {
         id: ExecutorId(id.parse()?),
         account: account.parse()?,
@@ -59,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         cpu_milli: 2000,
         mem_mib: 4096,
         cache: folder.join("cache"),
-        default_image: None,
+        default_image: (!image.is_empty()).then(|| image.clone()),
         terms: Terms::new(Duration::from_millis(lease.parse()?)),
     };
     let tools = Tools {
@@ -67,7 +82,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         live,
         objects,
         output,
-        backend: Arc::new(Backend::Process(process)),
+        backend: Arc::new(backend),
     };
     let (stop, stopped) = watch::channel(Stop::No);
     let mut terminate = signal(SignalKind::terminate())?;
