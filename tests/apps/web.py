@@ -27,6 +27,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.answer("bye\n")
                 sys.stdout.flush()
                 os._exit(int(self.path.partition("?")[2] or 0))
+            case "/later":
+                code, seconds = self.path.partition("?")[2].split(",")
+                threading.Timer(float(seconds), os._exit, [int(code)]).start()
+                self.answer("later\n")
             case "/memory":
                 hog = bytearray()
                 while True:

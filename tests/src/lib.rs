@@ -7,6 +7,7 @@ mod api;
 mod backend;
 pub mod chaos;
 mod following;
+pub mod jobs;
 mod leftovers;
 mod nats;
 mod other;

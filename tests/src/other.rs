@@ -28,6 +28,8 @@ pub struct Other {
     binary: PathBuf,
     /// A place that it reaches on purpose at its next start.
     place: Option<String>,
+    /// A guard that it breaks.
+    guard: Option<String>,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -45,6 +47,15 @@ impl Other {
         let mut other = Self::stopped(platform, name, lease);
         other.binary = built("sabotage/executor", "tests/lib/sabotaged");
         other.place = Some(place.to_owned());
+        other.up();
+        other
+    }
+
+    /// Starts one that breaks a guard: see `eai_core::fail_point`. Needs `tests/lib/sabotaged`.
+    pub fn sabotaged(platform: &Platform, name: &str, lease: Duration, guard: &str) -> Self {
+        let mut other = Self::stopped(platform, name, lease);
+        other.binary = built("sabotage/executor", "tests/lib/sabotaged");
+        other.guard = Some(guard.to_owned());
         other.up();
         other
     }
@@ -85,6 +96,7 @@ impl Other {
             lease,
             binary: built("executor", "cargo build --bins"),
             place: None,
+            guard: None,
             arguments,
             child: None,
         }
@@ -103,6 +115,9 @@ impl Other {
             .process_group(0);
         if let Some(place) = self.place.take() {
             command.env(fail_point::VARIABLE, place);
+        }
+        if let Some(guard) = &self.guard {
+            command.env(fail_point::SABOTAGE, guard);
         }
         self.child = Some(command.spawn().expect("the binary starts"));
     }
