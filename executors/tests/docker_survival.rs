@@ -5,7 +5,7 @@ mod containers;
 use containers::relay::{Mood, Relay};
 use containers::*;
 use eai_executors::backend::{Run, Running, Signal, State};
-use eai_executors::docker::{Settings, StartError, sweep};
+use eai_executors::docker::{Docker, Settings, StartError, sweep};
 
 /// Another claim of the same run.
 fn claimed(run: &Run, claim: u32) -> Run {
@@ -181,4 +181,64 @@ async fn what_is_left_of_a_platform_is_swept() {
     assert!(platform.containers().is_empty() && platform.networks().is_empty());
     assert!(wait(&running).await.lost);
     assert_eq!(sweep(&settings).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn executors_of_one_platform_leave_each_other_alone() {
+    let platform = platform!();
+    let other = platform.other().await;
+    let ours = platform.start(&sh("a.0.1", "sleep 1000")).await;
+    let theirs = sh("b.0.1", "sleep 1000");
+    let theirs = Box::pin(other.start(&theirs)).await.unwrap().running;
+    let names = async |docker: &Docker| {
+        let states = states(docker).await.into_iter();
+        states.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&platform.docker).await, [ours.name()]);
+    assert_eq!(names(&other).await, [theirs.name()]);
+    // Each sees whose the rest is.
+    let there = platform.docker.runs().await.unwrap();
+    let mut others: Vec<_> = there.into_iter().map(|there| there.other).collect();
+    others.sort_unstable();
+    assert_eq!(others, [None, Some("b".to_owned())]);
+    let marks = platform.folder.path().join("marks");
+    let settings = Settings::new(owner(&platform.id, "a"), None, marks);
+    assert_eq!(sweep(&settings).await.unwrap(), 1);
+    assert_eq!(platform.networks().len(), 1);
+    assert_eq!(names(&other).await, [theirs.name()]);
+    theirs.remove().await.unwrap();
+    other.close().await;
+    assert!(platform.containers().is_empty() && platform.networks().is_empty());
+}
+
+#[tokio::test]
+async fn what_another_executor_has_of_an_earlier_claim_ends_before_a_later_one_begins() {
+    let platform = platform!();
+    let other = platform.other().await;
+    let first = sh("a.0.1", "sleep 1000");
+    let (job, _) = first.name.rsplit_once(".0.").unwrap();
+    let earlier = Box::pin(other.start(&first)).await.unwrap().running;
+    let unrelated = sh("b.0.1", "sleep 1000");
+    let unrelated = Box::pin(other.start(&unrelated)).await.unwrap().running;
+    let ended = sh("c.0.1", "true");
+    let ended = Box::pin(other.start(&ended)).await.unwrap().running;
+    wait(&ended).await;
+    let second = Run {
+        name: format!("{job}.1.2"),
+        ..sh("a.0.1", "sleep 1000")
+    };
+    let later = platform.start(&second).await;
+    assert!(wait(&earlier).await.lost);
+    // What ended may have something to say yet.
+    assert_eq!(platform.containers().len(), 3);
+    let third = Run {
+        name: format!("{}.1.2", ended.name().trim_end_matches(".0.1")),
+        ..sh("c.0.1", "true")
+    };
+    platform.start(&third).await;
+    assert_eq!(platform.containers().len(), 4);
+    assert_eq!(wait(&ended).await.code, Some(0));
+    for running in [unrelated, later, ended] {
+        running.remove().await.unwrap();
+    }
 }

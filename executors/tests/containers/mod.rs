@@ -63,6 +63,13 @@ impl Platform {
         self.docker = docker(&self.id, self.folder.path(), None).await;
     }
 
+    /// Another executor of the same platform.
+    pub async fn other(&self) -> Docker {
+        let marks = self.folder.path().join("other");
+        let settings = Settings::new(owner(&self.id, "b"), None, marks);
+        Docker::new(settings).await.unwrap()
+    }
+
     /// The same, and it speaks to the engine through another socket.
     pub async fn through(&mut self, socket: &Path) {
         let socket = socket.to_str().unwrap().to_owned();
