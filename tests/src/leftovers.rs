@@ -42,6 +42,11 @@ impl Leftovers {
         }
     }
 
+    /// How many runs there are something of.
+    pub fn runs(&self) -> usize {
+        self.folders.len() + self.containers.len()
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

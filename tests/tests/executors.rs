@@ -1,10 +1,10 @@
 //! Executors that freeze, die and come back: whose jobs are given up, and when, and that none runs twice at once.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use eai_tests::{
-    Backend, Other, Platform, Service, Setup, Stored, text, until, until_async, within,
+    Backend, Other, Platform, Service, Setup, Stored, count, executors, is, on_each_backend, story,
+    until, until_async, until_executor, within,
 };
 use futures::StreamExt as _;
 use rustix::process::Signal;
@@ -12,42 +12,25 @@ use serde_json::{Value, json};
 
 const LEASE: Duration = Duration::from_secs(2);
 
-fn platform() -> Platform {
+fn platform(backend: Backend) -> Platform {
     let flags = ["--executor-lease", "2s", "--request-wait", "20s"];
-    Platform::start_with(Setup::flags(flags).on(Backend::Process))
-}
-
-/// The rows of all executors by their ids.
-fn executors(platform: &Platform) -> HashMap<String, Value> {
-    let rows = platform.cli(["executor", "ls", "--format", "json"]).ok();
-    let rows = rows.lines().map(serde_json::from_str::<Value>);
-    let named = rows.map(|row| row.expect("a row"));
-    let named = named.map(|row| (text(&row["id"]), row));
-    named.collect()
-}
-
-fn until_executor(platform: &Platform, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    until("the executor to be as wanted", || {
-        let rows = executors(platform);
-        match rows.get(id) {
-            Some(row) if wanted(row) => Ok(row.clone()),
-            _ => Err(rows),
-        }
-    })
-}
-
-fn is(state: &'static str) -> impl Fn(&Value) -> bool {
-    move |row| row["state"] == state
+    Platform::start_with(Setup::flags(flags).on(backend))
 }
 
 /// A platform whose own executor is drained, and another one that takes the jobs.
-fn with_another() -> (Platform, String, Other) {
-    let platform = platform();
+fn with_another(backend: Backend) -> (Platform, String, Other) {
+    let platform = platform(backend);
     let own = executors(&platform).into_keys().next().expect("one");
     platform.cli(["executor", "drain", &own]).ok();
     let other = Other::start(&platform, "a", LEASE);
     until_executor(&platform, &other.id(), is("active"));
     (platform, own, other)
+}
+
+/// How many runs the platform's own executor has.
+fn own_runs(platform: &Platform, other: &Other) -> usize {
+    // Containers are the platform's, whosever they are.
+    platform.leftovers().runs() - other.leftovers().containers.len()
 }
 
 async fn pid(service: &Service) -> Value {
@@ -57,46 +40,12 @@ async fn pid(service: &Service) -> Value {
     answer["hostname"].clone()
 }
 
-/// What the log says, by itself: each run has one claim and at most one end, nothing is said of it after that,
-/// and the next one begins only then.
-async fn story(platform: &Platform) -> Vec<(String, Value)> {
-    let mut runs: HashMap<(String, u64), (u32, u32)> = HashMap::new();
-    let mut told = Vec::new();
-    for event in Stored::of(platform).await.after(0).await {
-        let document = event.document();
-        let (kind, data) = (event.kind(), document["data"].clone());
-        let subject = text(&document["subject"]);
-        if let Some(job) = subject.strip_prefix("job/") {
-            let number = data["run"].as_u64().unwrap_or_default();
-            let (claims, ends) = runs.entry((job.to_owned(), number)).or_default();
-            assert_eq!(*ends, 0, "{kind} of a run that ended: {document:#}");
-            match kind.as_str() {
-                "eai.job.claimed.v1" => *claims += 1,
-                "eai.job.ended.v1" => *ends += 1,
-                _ => {}
-            }
-            assert!(*claims <= 1, "{kind}: {document:#}");
-            if number > 0 {
-                let before = runs.get(&(job.to_owned(), number - 1));
-                assert_eq!(before.map(|before| before.1), Some(1), "{document:#}");
-            }
-        }
-        told.push((kind, data));
-    }
-    told
-}
-
-fn count(story: &[(String, Value)], kind: &str) -> usize {
-    story.iter().filter(|(told, _)| told == kind).count()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_executor_is_lost_and_begins_anew_with_what_is_left_to_it() {
-    let (platform, own, other) = with_another();
+async fn a_frozen_executor_is_lost_and_begins_anew_with_what_is_left_to_it(backend: Backend) {
+    let (platform, own, other) = with_another(backend);
     let service = Service::web(&platform, "web", &[]);
     let before = pid(&service).await;
-    assert_eq!(other.leftovers().folders.len(), 1);
-    assert!(platform.leftovers().is_empty());
+    assert_eq!(other.leftovers().runs(), 1);
+    assert_eq!(own_runs(&platform, &other), 0);
 
     other.signal(Signal::STOP);
     until_executor(&platform, &other.id(), is("lost"));
@@ -107,7 +56,7 @@ async fn a_frozen_executor_is_lost_and_begins_anew_with_what_is_left_to_it() {
     platform.cli(["executor", "undrain", &own]).ok();
     assert_eq!(pid(&service).await, before, "the same job");
     assert_eq!(service.only_job().await["run"], 1);
-    assert_eq!(platform.leftovers().folders.len(), 1);
+    assert_eq!(own_runs(&platform, &other), 1);
 
     // It learns what happened, and ends what is not its own any more; the process goes on.
     let process = other.pid();
@@ -125,15 +74,14 @@ async fn a_frozen_executor_is_lost_and_begins_anew_with_what_is_left_to_it() {
     platform.cli(["executor", "drain", &own]).ok();
     let second = Service::web(&platform, "second", &[]);
     pid(&second).await;
-    assert_eq!(other.leftovers().folders.len(), 1);
+    assert_eq!(other.leftovers().runs(), 1);
     let story = story(&platform).await;
     assert_eq!(count(&story, "eai.executor.lost.v1"), 1);
     assert_eq!(count(&story, "eai.job.ended.v1"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_to_end_on_a_lost_executor_is_cancelled() {
-    let (platform, _, other) = with_another();
+async fn what_was_to_end_on_a_lost_executor_is_cancelled(backend: Backend) {
+    let (platform, _, other) = with_another(backend);
     let service = Service::web(&platform, "web", &[]);
     pid(&service).await;
     other.signal(Signal::STOP);
@@ -148,9 +96,10 @@ async fn what_was_to_end_on_a_lost_executor_is_cancelled() {
     story(&platform).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_executor_that_is_killed_adopts_its_runs_within_its_lease_and_not_after_it() {
-    let (platform, own, mut other) = with_another();
+async fn an_executor_that_is_killed_adopts_its_runs_within_its_lease_and_not_after_it(
+    backend: Backend,
+) {
+    let (platform, own, mut other) = with_another(backend);
     let service = Service::web(&platform, "web", &[]);
     pid(&service).await;
     other.kill();
@@ -191,9 +140,8 @@ fn until_heard(platform: &Platform, id: &str) {
     });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nats_may_be_away_for_longer_than_a_lease() {
-    let (platform, own, other) = with_another();
+async fn nats_may_be_away_for_longer_than_a_lease(backend: Backend) {
+    let (platform, own, other) = with_another(backend);
     let service = Service::web(&platform, "web", &[]);
     pid(&service).await;
     platform.cli(["executor", "undrain", &own]).ok();
@@ -219,9 +167,8 @@ async fn nats_may_be_away_for_longer_than_a_lease() {
     assert_eq!(count(&story, "eai.job.ended.v1"), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_platform_that_was_frozen_gives_nobody_up() {
-    let (platform, _, other) = with_another();
+async fn a_platform_that_was_frozen_gives_nobody_up(backend: Backend) {
+    let (platform, _, other) = with_another(backend);
     let service = Service::web(&platform, "web", &[]);
     pid(&service).await;
     let client = Stored::client(&platform).await;
@@ -243,10 +190,9 @@ async fn a_platform_that_was_frozen_gives_nobody_up() {
     assert_eq!(count(&story, "eai.executor.lost.v1"), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drained_executor_keeps_its_runs_and_takes_none() {
+async fn a_drained_executor_keeps_its_runs_and_takes_none(backend: Backend) {
     let flags = ["--request-wait", "1s"];
-    let mut platform = Platform::start_with(Setup::flags(flags).on(Backend::Process));
+    let mut platform = Platform::start_with(Setup::flags(flags).on(backend));
     let own = executors(&platform).into_keys().next().expect("one");
     let (first, second) = (
         Service::web(&platform, "web", &[]),
@@ -266,7 +212,7 @@ async fn a_drained_executor_keeps_its_runs_and_takes_none() {
     let row = executors(&platform).remove(&own).expect("a row");
     assert_eq!(
         (&row["running"], &row["backend"]),
-        (&1.into(), &"process".into())
+        (&1.into(), &backend.name().into())
     );
     assert_eq!(
         row["reserved"]["memMib"].as_u64().map(|mem| mem > 0),
@@ -350,4 +296,13 @@ async fn a_container_that_appears_and_nobody_has_is_removed_and_no_other_platfor
     assert!(kept, "another platform's container was removed");
     assert_eq!(pid(&service).await, before);
     assert_eq!(platform.leftovers().containers.len(), 1);
+}
+
+on_each_backend! {
+    a_frozen_executor_is_lost_and_begins_anew_with_what_is_left_to_it,
+    what_was_to_end_on_a_lost_executor_is_cancelled,
+    an_executor_that_is_killed_adopts_its_runs_within_its_lease_and_not_after_it,
+    nats_may_be_away_for_longer_than_a_lease,
+    a_platform_that_was_frozen_gives_nobody_up,
+    a_drained_executor_keeps_its_runs_and_takes_none,
 }
