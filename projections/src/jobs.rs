@@ -38,6 +38,8 @@ pub struct JobRow {
     pub run: u32,
     /// Whether it answers on its port.
     pub ready: bool,
+    /// Whether it is held still.
+    pub frozen: bool,
     /// What runs it, or ran it.
     pub backend: Option<String>,
     /// The backend has no images.
@@ -208,6 +210,7 @@ impl FromRow for JobRow {
             state_info: row.try_get("state_info")?,
             run: number(row, "run")?,
             ready: row.try_get("ready")?,
+            frozen: row.try_get("frozen")?,
             backend: row.try_get("backend")?,
             image_ignored: row.try_get("image_ignored")?,
             created_on: time(row, "created_on")?,

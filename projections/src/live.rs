@@ -82,6 +82,7 @@ fn job(row: &SqliteRow) -> Result<LiveJob, Error> {
     job.run = number(row, "run")?;
     job.phase = column(row, "state")?;
     job.ready = row.try_get("ready")?;
+    job.frozen = row.try_get("frozen")?;
     job.endpoint = optional(row, "endpoint")?;
     job.since = time(row, "updated_on")?;
     if let Some(executor) = optional(row, "executor")? {

@@ -123,6 +123,7 @@ CREATE TABLE jobs (
     image_ignored    INTEGER NOT NULL DEFAULT 0,
     endpoint         TEXT,
     ready            INTEGER NOT NULL,
+    frozen           INTEGER NOT NULL DEFAULT 0,
     created_on       TEXT NOT NULL,
     created_by       TEXT NOT NULL,
     updated_on       TEXT NOT NULL,

@@ -35,6 +35,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 hog = bytearray()
                 while True:
                     hog.extend(os.urandom(1 << 20) * 16)
+            case "/spin":
+                threading.Thread(target=spin, daemon=True).start()
+                self.answer("spinning\n")
+            case "/ill":
+                WELL.clear()
+                self.answer("ill\n")
+            case "/healthy" if not WELL.is_set():
+                self.send_error(503)
             case "/sse":
                 self.events()
             case path:
@@ -76,6 +84,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def spin():
+    while True:
+        pass
+
+
+WELL = threading.Event()
+WELL.set()
 EVENTS = threading.Semaphore(0)
 STARTED = f"{time.time_ns()}"
 VERSION = os.environ.get("VERSION", "web")

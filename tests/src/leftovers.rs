@@ -47,6 +47,15 @@ impl Leftovers {
         self.folders.len() + self.containers.len()
     }
 
+    /// How much CPU time all processes of the runs have used so far, in the kernel's ticks.
+    pub fn cpu_ticks(&self) -> u64 {
+        let of_containers = members(&self.containers).into_iter();
+        of_containers
+            .chain(self.processes.iter().copied())
+            .filter_map(cpu_ticks)
+            .sum()
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -68,6 +77,28 @@ pub(crate) fn clear(data: &Path) {
         // One that is in use belongs to what ends at this moment.
         fs::remove_dir(cgroup).ok();
     }
+}
+
+/// The processes in containers.
+fn members(containers: &[String]) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_member = |pid: &i32| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        containers.iter().any(|id| groups.contains(id))
+    };
+    if containers.is_empty() {
+        return Vec::new();
+    }
+    pids.filter(is_member).collect()
+}
+
+/// What a process has used, in user and kernel mode; none where it is gone.
+fn cpu_ticks(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut times = fields.split(' ').skip(11).map(str::parse::<u64>);
+    Some(times.next()?.ok()? + times.next()?.ok()?)
 }
 
 /// The processes of shims: of each its own id and those below it.

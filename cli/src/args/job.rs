@@ -25,6 +25,10 @@ pub(crate) enum JobVerb {
     Log(LogArgs),
     /// Ask jobs to end
     Kill(JobRefs),
+    /// Hold jobs still: they use no CPU until a request or `thaw` lets them go on
+    Freeze(JobRefs),
+    /// Let frozen jobs go on
+    Thaw(JobRefs),
     /// Wait until a job is ready, runs or ended
     Wait(WaitArgs),
 }

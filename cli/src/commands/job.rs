@@ -57,6 +57,14 @@ pub(super) async fn run(
             let args = refs(args, client).await?;
             JOB.act("kill", args, client, printer).await
         }
+        JobVerb::Freeze(args) => {
+            let args = refs(args, client).await?;
+            JOB.act("freeze", args, client, printer).await
+        }
+        JobVerb::Thaw(args) => {
+            let args = refs(args, client).await?;
+            JOB.act("thaw", args, client, printer).await
+        }
         JobVerb::Wait(args) => wait(args, client, printer).await,
     }
 }

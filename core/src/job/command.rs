@@ -1,7 +1,7 @@
 //! What may be asked of a job. Everything from an executor or a policy names the run, and the claim where
 //! there is one: whatever comes late meets another run or claim, and is refused.
 
-use super::{Claimed, Ended, Ready, Started, Submitted, Unready};
+use super::{Claimed, Ended, Frozen, Ready, Started, Submitted, Thawed, Unready};
 
 /// A command to one job.
 #[derive(Clone, Debug)]
@@ -16,6 +16,10 @@ pub enum Command {
     Ready(Ready),
     /// It answers no more.
     Unready(Unready),
+    /// Hold it still: a run whose command runs.
+    Freeze(Frozen),
+    /// Let it go on.
+    Thaw(Thawed),
     /// End it: a run that was claimed.
     Cancel {
         /// The run.

@@ -125,6 +125,26 @@ pub struct Unready {
     pub reason: String,
 }
 
+/// None of its processes goes on until it is thawed. The job stays RUNNING.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Frozen {
+    /// The run.
+    pub run: u32,
+    /// The claim.
+    pub claim: u32,
+    /// Why: `asked`, `idle`.
+    pub reason: String,
+}
+
+/// Its processes go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Thawed {
+    /// The run.
+    pub run: u32,
+    /// The claim.
+    pub claim: u32,
+}
+
 /// It was asked to end: the job is CANCELLING.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancelling {
@@ -181,6 +201,10 @@ events! {
         Ready(Ready) = "ready" 1,
         /// The job answers no more, or not yet for a reason that can be told.
         Unready(Unready) = "unready" 1,
+        /// None of the job's processes goes on until it is thawed; it stays RUNNING.
+        Frozen(Frozen) = "frozen" 1,
+        /// The job's processes go on.
+        Thawed(Thawed) = "thawed" 1,
         /// The job was asked to end: it is CANCELLING.
         Cancelling(Cancelling) = "cancelling" 1,
         /// The run ended: the job is SUCCEEDED, FAILED, CANCELLED or INTERRUPTED.

@@ -9,10 +9,10 @@ mod state;
 pub use command::Command;
 pub use configuration::{Configuration, DataVersion, ResolvedMount};
 pub use event::{
-    Cancelling, Claimed, Ended, Event, ForService, Phases, Ready, Retried, Started, Submitted,
-    Unready,
+    Cancelling, Claimed, Ended, Event, ForService, Frozen, Phases, Ready, Retried, Started,
+    Submitted, Thawed, Unready,
 };
-pub use plan::{cancel, end};
+pub use plan::{cancel, end, freeze, thaw};
 pub use state::{BadEndpoint, Endpoint, Job, Outcome, Phase, State};
 
 #[cfg(test)]
@@ -61,9 +61,26 @@ impl Aggregate for JobAggregate {
             Command::Unready(unready) => {
                 job.holds(unready.run, unready.claim)?;
                 let news = job.ready || job.unready.as_ref() != Some(&unready.reason);
-                let becomes = job.phase == Phase::Running && news;
+                // What is held still cannot answer.
+                let becomes = job.phase == Phase::Running && !job.frozen && news;
                 Ok(becomes
                     .then(|| Event::Unready(unready.clone()))
+                    .into_iter()
+                    .collect())
+            }
+            Command::Freeze(frozen) => {
+                job.must_run(frozen.run, frozen.claim)?;
+                let becomes = !job.frozen;
+                Ok(becomes
+                    .then(|| Event::Frozen(frozen.clone()))
+                    .into_iter()
+                    .collect())
+            }
+            Command::Thaw(thawed) => {
+                job.must_run(thawed.run, thawed.claim)?;
+                Ok(job
+                    .frozen
+                    .then(|| Event::Thawed(thawed.clone()))
                     .into_iter()
                     .collect())
             }
@@ -121,13 +138,18 @@ impl Aggregate for JobAggregate {
                 job.ready = false;
                 job.unready = Some(unready.reason.clone());
             }
+            Event::Frozen(_) => job.frozen = true,
+            Event::Thawed(_) => job.frozen = false,
             Event::Cancelling(cancelling) => {
                 job.phase = Phase::Cancelling;
+                // Only what goes on can end by itself.
+                job.frozen = false;
                 job.cancel_reason = Some(cancelling.reason.clone());
             }
             Event::Ended(ended) => {
                 job.phase = ended.state.into();
                 job.ready = false;
+                job.frozen = false;
                 job.endpoint = None;
                 job.claim = None;
                 job.ended = Some(ended.clone());
@@ -149,6 +171,8 @@ impl Aggregate for JobAggregate {
             Command::Start(_) => "started",
             Command::Ready(_) => "ready",
             Command::Unready(_) => "unready",
+            Command::Freeze(_) => "frozen",
+            Command::Thaw(_) => "thawed",
             Command::Cancel { .. } => "cancelling",
             Command::End(_) => "ended",
             Command::Retry { .. } => "retried",
@@ -168,6 +192,7 @@ impl Job {
             claim: None,
             ready: false,
             unready: None,
+            frozen: false,
             endpoint: None,
             cancel_reason: None,
             ended: None,
@@ -194,6 +219,15 @@ impl Job {
         match &self.claim {
             Some(held) if held.run == run && held.claim == claim => Ok(()),
             _ => Err(Refusal::stale("the run belongs to another claim, or ended")),
+        }
+    }
+
+    /// Whether `claim` holds `run`, and its command runs and was not asked to end.
+    fn must_run(&self, run: u32, claim: u32) -> Result<(), Refusal> {
+        self.holds(run, claim)?;
+        match self.phase {
+            Phase::Running => Ok(()),
+            phase => Err(Refusal::stale(format!("the run is {phase} by now"))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Commands over a job and the service behind it: what ends a job tells its service in the same breath.
 
-use super::{Command, Ended, Job, JobAggregate, Outcome, Phase};
+use super::{Command, Ended, Frozen, Job, JobAggregate, Outcome, Phase, Thawed};
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
 use crate::names::AccountName;
@@ -50,4 +50,45 @@ pub fn cancel(
     };
     let part = Part::<JobAggregate>::on(account.clone(), job.submitted.id, command);
     Ok(vec![part.boxed()])
+}
+
+/// The parts that hold a job's current run still.
+pub fn freeze(
+    account: &AccountName,
+    job: &Job,
+    reason: &str,
+) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
+    let (run, claim) = running(job, "freeze")?;
+    let reason = reason.into();
+    let command = Command::Freeze(Frozen { run, claim, reason });
+    Ok(vec![part(account, job, command)])
+}
+
+/// The parts that let a job's current run go on.
+pub fn thaw(account: &AccountName, job: &Job) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
+    let (run, claim) = running(job, "thaw")?;
+    Ok(vec![part(
+        account,
+        job,
+        Command::Thaw(Thawed { run, claim }),
+    )])
+}
+
+fn part(account: &AccountName, job: &Job, command: Command) -> Box<dyn AnyPart> {
+    Part::<JobAggregate>::on(account.clone(), job.submitted.id, command).boxed()
+}
+
+/// The run and the claim of a job whose command runs.
+fn running(job: &Job, verb: &str) -> Result<(u32, u32), Refusal> {
+    match (&job.claim, job.phase) {
+        (Some(claim), Phase::Running) => Ok((claim.run, claim.claim)),
+        (_, phase) if phase.is_alive() => Err(Refusal::conflict(
+            "not-running",
+            format!("cannot {verb} a job that is in state {phase}: it has to be RUNNING"),
+        )),
+        (_, phase) => Err(Refusal::conflict(
+            "already-ended",
+            format!("cannot {verb} a job that is in state {phase}"),
+        )),
+    }
 }

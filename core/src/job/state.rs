@@ -31,6 +31,8 @@ pub struct Job {
     pub ready: bool,
     /// Why the current run does not answer, as last seen.
     pub unready: Option<String>,
+    /// Whether the current run is held still.
+    pub frozen: bool,
     /// Where the current run is reached.
     pub endpoint: Option<Endpoint>,
     /// Why the current run is to end.

@@ -2,7 +2,9 @@ use std::path::Path;
 
 use super::*;
 use crate::aggregate::testing::{fold, when};
+use crate::command::AnyPart;
 use crate::ids::{AccountId, ExecutorId, JobId, ServiceId};
+use crate::names::AccountName;
 use crate::service::Resource;
 use uuid::Uuid;
 
@@ -259,4 +261,96 @@ fn an_end_tells_the_service() {
     let parts = end(&account, &job, ended(0, Some(1), Outcome::Failed));
     let addresses: Vec<_> = parts.iter().map(|part| part.address().kind()).collect();
     assert_eq!(addresses, ["service", "job"]);
+}
+
+fn frozen() -> Event {
+    Event::Frozen(Frozen {
+        run: 0,
+        claim: 1,
+        reason: "asked".into(),
+    })
+}
+
+fn thawed() -> Event {
+    Event::Thawed(Thawed { run: 0, claim: 1 })
+}
+
+#[track_caller]
+fn planned(given: &[Event], plan: impl Fn(&AccountName, &Job) -> Result<Parts, Refusal>) -> Plan {
+    let account = "snow.testacc".parse().unwrap();
+    let job = fold::<JobAggregate>(given).unwrap();
+    let parts = plan(&account, &job).map_err(|refusal| refusal.code)?;
+    Ok(parts.iter().map(|part| part.effect()).collect())
+}
+
+type Parts = Vec<Box<dyn AnyPart>>;
+type Plan = Result<Vec<&'static str>, &'static str>;
+
+#[test]
+fn only_a_run_whose_command_runs_is_frozen() {
+    let freeze = |account: &AccountName, job: &Job| freeze(account, job, "asked");
+    for events in [RUNNING, READY] {
+        assert_eq!(planned(&life(events), freeze), Ok(vec!["frozen"]));
+        assert_eq!(planned(&life(events), thaw), Ok(vec!["thawed"]));
+    }
+    for events in [QUEUING, QUEUED] {
+        assert_eq!(planned(&life(events), freeze), Err("not-running"));
+    }
+    let over = with(READY, [Event::Ended(ended(0, Some(1), Outcome::Failed))]);
+    assert_eq!(planned(&over, freeze), Err("already-ended"));
+    assert_eq!(planned(&over, thaw), Err("already-ended"));
+}
+
+#[test]
+fn a_run_is_frozen_once_and_thawed_once() {
+    let Event::Frozen(freeze) = frozen() else {
+        unreachable!()
+    };
+    let Event::Thawed(thaw) = thawed() else {
+        unreachable!()
+    };
+    let (freeze, thaw) = (Command::Freeze(freeze), Command::Thaw(thaw));
+    assert_eq!(decide(&life(READY), &freeze), Ok(vec![frozen()]));
+    assert_eq!(decide(&life(READY), &thaw), Ok(vec![]));
+    let given = with(READY, [frozen()]);
+    assert_eq!(decide(&given, &freeze), Ok(vec![]));
+    assert_eq!(decide(&given, &thaw), Ok(vec![thawed()]));
+    let given = with(READY, [frozen(), thawed()]);
+    assert_eq!(decide(&given, &freeze), Ok(vec![frozen()]));
+    // Late for another claim, or for a run that is to end.
+    let later = Command::Freeze(Frozen {
+        run: 0,
+        claim: 2,
+        reason: "asked".into(),
+    });
+    assert_stale(&life(READY), &later);
+    assert_stale(&with(READY, [frozen(), cancelling()]), &thaw);
+    assert_stale(&with(READY, [cancelling()]), &freeze);
+}
+
+#[test]
+fn a_frozen_run_stays_as_ready_as_it_was() {
+    let given = with(READY, [frozen()]);
+    let late = Command::Unready(Unready {
+        run: 0,
+        claim: 1,
+        reason: "silent".into(),
+    });
+    assert_eq!(decide(&given, &late), Ok(vec![]));
+    let job = fold::<JobAggregate>(&given).unwrap();
+    assert_eq!(
+        (job.phase, job.ready, job.frozen),
+        (Phase::Running, true, true)
+    );
+}
+
+#[test]
+fn what_is_to_end_is_frozen_no_more() {
+    let cancelled = with(READY, [frozen(), cancelling()]);
+    assert!(!fold::<JobAggregate>(&cancelled).unwrap().frozen);
+    let end = Event::Ended(ended(0, Some(1), Outcome::Failed));
+    let over = with(READY, [frozen(), end.clone()]);
+    assert!(!fold::<JobAggregate>(&over).unwrap().frozen);
+    let again = with(READY, [frozen(), end, Event::Retried(Retried { run: 1 })]);
+    assert!(!fold::<JobAggregate>(&again).unwrap().frozen);
 }

@@ -5,15 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use super::live::{Expected, Live};
 use super::{Error, Log};
 use crate::aggregate::Refusal;
-use crate::command::Context;
+use crate::command::{AnyPart, Context};
 use crate::envelope::Actor;
 use crate::ids::{JobId, ServiceId};
+use crate::job::{self, JobAggregate};
 use crate::names::AccountName;
 use crate::service::{self, Activated, ServiceAggregate};
 use crate::subject::Address;
 
 impl Log {
-    /// Joins the service's live job, runs one again, or makes a new one; answers which run it is.
+    /// Joins the service's live job, thawing it, runs one again, or makes a new one; answers which run it is.
     ///
     /// Any number of callers at once, in any number of processes, lead to one run.
     pub async fn activate(
@@ -43,8 +44,10 @@ impl Log {
         let plan = || async {
             let state = self.state::<ServiceAggregate>(&address).await?;
             let state = state.ok_or_else(|| Refusal::not_found("there is no such service"))?;
-            let (run, parts) = service::activate(account, &state, &job)?;
-            if !parts.is_empty() {
+            let (run, mut parts) = service::activate(account, &state, &job)?;
+            if parts.is_empty() {
+                parts = self.thawing(live, account, run.job).await?;
+            } else {
                 live.expect(Expected {
                     account: account.clone(),
                     job: run.job,
@@ -63,5 +66,31 @@ impl Log {
         activated
             .unwrap_or_else(PoisonError::into_inner)
             .ok_or_else(|| Refusal::internal("an activation led to nothing").into())
+    }
+
+    /// Lets a job go on, if it is frozen. Any number of callers at once lead to one event.
+    pub async fn thaw(
+        &self,
+        live: &Live,
+        account: &AccountName,
+        job: JobId,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let plan = || self.thawing(live, account, job);
+        self.settle(context, plan).await.map(drop)
+    }
+
+    async fn thawing(
+        &self,
+        live: &Live,
+        account: &AccountName,
+        id: JobId,
+    ) -> Result<Vec<Box<dyn AnyPart>>, Error> {
+        let address = Address::new(account.clone(), "job", id);
+        let heard = live.job(id).map_or(0, |job| job.version);
+        match self.state_since::<JobAggregate>(&address, heard).await? {
+            Some(job) if job.frozen => Ok(job::thaw(account, &job)?),
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 }

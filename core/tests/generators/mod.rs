@@ -163,7 +163,9 @@ commands! {
         prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 3 => end]
     };
     job: eai_core::job::Command = {
-        use eai_core::job::{Claimed, Command, Ended, Endpoint, Phases, Ready, Started, Submitted, Unready};
+        use eai_core::job::{
+            Claimed, Command, Ended, Endpoint, Frozen, Phases, Ready, Started, Submitted, Thawed, Unready,
+        };
         use eai_core::ids::{AccountId, ExecutorId};
         let submit = (job_id(), configuration()).prop_map(|(id, configuration)| Command::Submit(Submitted {
             id,
@@ -186,6 +188,9 @@ commands! {
             3 => run().prop_map(|(run, claim)| Command::Ready(Ready { run, claim, phases: Phases::default() })),
             2 => (run(), select(vec!["refused", "slow"]))
                 .prop_map(|((run, claim), reason)| Command::Unready(Unready { run, claim, reason: reason.into() })),
+            3 => (run(), select(vec!["asked", "idle"]))
+                .prop_map(|((run, claim), reason)| Command::Freeze(Frozen { run, claim, reason: reason.into() })),
+            2 => run().prop_map(|(run, claim)| Command::Thaw(Thawed { run, claim })),
             2 => (0..3_u32).prop_map(|run| Command::Cancel { run, reason: "killed".into() }),
             3 => (0..3_u32, prop::option::of(1..4_u32), outcome()).prop_map(|(run, claim, state)| Command::End(Ended {
                 run, claim, state, reason: "exit".into(), message: String::new(), exit_code: Some(1), signal: None,

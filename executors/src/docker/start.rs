@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bollard::models::ContainerCreateBody;
@@ -351,7 +351,8 @@ impl Docker {
         let (Some(label), Some(address)) = (label, seen.address) else {
             return Err(StartError::Taken(seen.id.clone()));
         };
-        let inner = self.inner(&label, seen.id.clone(), address, seen.started);
+        let mut inner = self.inner(&label, seen.id.clone(), address, seen.started);
+        inner.paused = seen.paused.into();
         Ok(Running::new(inner))
     }
 
@@ -365,6 +366,8 @@ impl Docker {
             address,
             started,
             marks: self.settings.marks.clone(),
+            paused: false.into(),
+            freezer: OnceLock::new(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Seen {
     /// Its first process on this machine.
     pub(super) pid: Option<i64>,
     pub(super) status: Status,
+    /// Whether the engine holds it still.
+    pub(super) paused: bool,
     /// When its command could begin, in Unix milliseconds; 0 if it never did.
     pub(super) started: u64,
     /// The program that it runs.
@@ -125,6 +127,7 @@ impl Seen {
             pid: state.pid.filter(|pid| *pid > 0),
             started: millis(state.started_at.as_deref()),
             status: Status::of(&state),
+            paused: state.paused.unwrap_or_default(),
             program: found.path.unwrap_or_default(),
             mem_mib: host.memory.unwrap_or_default() >> 20,
             init: host.init.unwrap_or_default(),

@@ -10,12 +10,11 @@ use eai_core::log;
 use eai_core::log::live::LiveJob;
 use eai_core::subject::Address;
 use time::OffsetDateTime;
-use tokio::sync::watch;
 
 use super::early::Claim;
 use super::life::Life;
 use super::report::{self, context};
-use super::{Shared, Wish};
+use super::{Shared, Wish, Wished};
 
 /// Claims a job that waits, and sees its run through to the end. Ends at once where another one has it.
 pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
@@ -92,12 +91,17 @@ async fn claim(shared: &Shared, live: &LiveJob, run: RunId) -> Result<(), log::E
 }
 
 /// A run that was found at the start is held in any case.
-pub(super) fn hold_found(shared: &Shared, run: RunId, job: &Job) -> watch::Receiver<Wish> {
+pub(super) fn hold_found(shared: &Shared, run: RunId, job: &Job) -> Wished {
     let mem_mib = job.submitted.configuration.spec.resources.mem.mebibytes();
     let wish = match job.phase {
         Phase::Cancelling => Wish::End,
         _ => Wish::GoOn,
     };
     let mut ledger = shared.ledger();
-    ledger.insert(job.submitted.id, mem_mib.into(), Some(run), wish)
+    ledger.insert(
+        job.submitted.id,
+        mem_mib.into(),
+        Some(run),
+        (wish, job.frozen),
+    )
 }

@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use super::exit::{ended, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
-use super::{Shared, Stop, Wish, folder_name, image, output, requirements};
+use super::still::{Still, gone_on_for};
+use super::{Shared, Stop, Wish, Wished, folder_name, image, output, requirements};
 use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
 use crate::data::{self, Tree};
 use crate::environment;
@@ -76,6 +77,18 @@ enum Turn {
     Superseded(Superseded),
 }
 
+// === impl Turn ===
+
+impl Turn {
+    /// Whether what runs is to end now.
+    fn is_to_end(&self) -> bool {
+        !matches!(
+            self,
+            Self::Exited(_) | Self::Stopped(Stop::LeaveRuns | Stop::No)
+        )
+    }
+}
+
 // === impl Life ===
 
 impl Life {
@@ -98,7 +111,7 @@ impl Life {
     }
 
     /// Sees the run through, from its claim or from where an earlier start left it.
-    pub(super) async fn through(self, mut wished: watch::Receiver<Wish>, left: Option<Running>) {
+    pub(super) async fn through(self, mut wished: Wished, left: Option<Running>) {
         let mut phases = Phases {
             queue: micros(self.queue),
             ..Phases::default()
@@ -109,11 +122,11 @@ impl Life {
             if let Err(error) = running.begin().await {
                 tracing::warn!(job = %self.run.job, error = told(&error), "run.begin");
             }
-            return self.watch(running, phases, wished).await;
+            return self.watch(running, phases, wished, true).await;
         }
-        match self.start(&mut phases, &mut wished).await {
+        match self.start(&mut phases, &mut wished.wish).await {
             Ok((running, trees)) => {
-                self.watch(running, phases, wished).await;
+                self.watch(running, phases, wished, false).await;
                 drop(trees);
             }
             Err(Unstarted::Superseded(superseded)) => {
@@ -284,7 +297,8 @@ impl Life {
     }
 
     /// Watches a run that began, by this start or an earlier one.
-    async fn watch(&self, running: Running, phases: Phases, wished: watch::Receiver<Wish>) {
+    async fn watch(&self, running: Running, phases: Phases, wished: Wished, left: bool) {
+        let still = Still::keep(&running, wished.frozen.clone(), left);
         let mut carried = tokio::spawn(output::carry(
             self.shared.tools.output.clone(),
             self.account.clone(),
@@ -297,6 +311,9 @@ impl Life {
             .await;
         let port = self.submitted.configuration.spec.port.get();
         let ready = readiness.borrow().ever;
+        if turn.is_to_end() {
+            still.let_go().await;
+        }
         let ended = match turn {
             Turn::Stopped(Stop::LeaveRuns | Stop::No) => return carried.abort(),
             Turn::Superseded(superseded) => {
@@ -354,7 +371,7 @@ impl Life {
         &self,
         running: &Running,
         phases: Phases,
-        mut wished: watch::Receiver<Wish>,
+        wished: Wished,
         state: &watch::Sender<Readiness>,
         readiness: &watch::Receiver<Readiness>,
     ) -> Turn {
@@ -365,22 +382,23 @@ impl Life {
             spec,
             phases,
             began: Instant::now(),
+            frozen: wished.frozen.clone(),
             state,
         };
         let mut first_answer = readiness.clone();
         let mut stop = self.shared.stop.clone();
         let never_ready = async {
-            let answered = first_answer.wait_for(|readiness| readiness.ever);
-            if tokio::time::timeout(self.shared.settings.start_timeout, answered)
-                .await
-                .is_ok()
-            {
-                std::future::pending::<()>().await;
+            let answered = async { first_answer.wait_for(|state| state.ever).await.is_ok() };
+            let time = self.shared.settings.start_timeout;
+            tokio::select! {
+                true = answered => std::future::pending().await,
+                () = gone_on_for(wished.frozen.clone(), time) => {}
             }
         };
+        let mut wish = wished.wish.clone();
         tokio::select! {
             biased;
-            Ok(wish) = wished.wait_for(|wish| *wish != Wish::GoOn) => match *wish {
+            Ok(wish) = wish.wait_for(|wish| *wish != Wish::GoOn) => match *wish {
                 Wish::Drop => Turn::Taken,
                 Wish::End | Wish::GoOn => Turn::Cancelled,
             },

@@ -16,6 +16,7 @@ mod ready;
 mod reconcile;
 mod report;
 mod requirements;
+mod still;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -143,6 +144,15 @@ struct Held {
     run: Option<RunId>,
     /// What the log wants of it.
     wish: watch::Sender<Wish>,
+    /// Whether the log wants it to stand still.
+    frozen: watch::Sender<bool>,
+}
+
+/// What the log wants of a run, as the run hears it.
+#[derive(Clone, Debug)]
+struct Wished {
+    wish: watch::Receiver<Wish>,
+    frozen: watch::Receiver<bool>,
 }
 
 /// What the log wants of a run.
@@ -321,12 +331,12 @@ impl Shared {
     }
 
     /// Sets a run's memory aside; nothing where the job is held already, or has to wait for room.
-    fn hold(&self, job: JobId, mem_mib: u64) -> Option<watch::Receiver<Wish>> {
+    fn hold(&self, job: JobId, mem_mib: u64) -> Option<Wished> {
         let mut ledger = self.ledger();
         if ledger.runs.contains_key(&job) || !ledger.fits(mem_mib, self.settings.mem_mib) {
             return None;
         }
-        Some(ledger.insert(job, mem_mib, None, Wish::GoOn))
+        Some(ledger.insert(job, mem_mib, None, (Wish::GoOn, false)))
     }
 
     /// Whether a run could be held now.
@@ -351,12 +361,22 @@ impl Ledger {
         job: JobId,
         mem_mib: u64,
         run: Option<RunId>,
-        wish: Wish,
-    ) -> watch::Receiver<Wish> {
+        (wish, frozen): (Wish, bool),
+    ) -> Wished {
         let (wish, wished) = watch::channel(wish);
+        let (frozen, is_frozen) = watch::channel(frozen);
         self.mem_mib += mem_mib;
-        self.runs.insert(job, Held { mem_mib, run, wish });
-        wished
+        let held = Held {
+            mem_mib,
+            run,
+            wish,
+            frozen,
+        };
+        self.runs.insert(job, held);
+        Wished {
+            wish: wished,
+            frozen: is_frozen,
+        }
     }
 
     /// Whether a run's memory is there beside that of the others.
@@ -375,6 +395,14 @@ impl Ledger {
 
 impl Held {
     fn heed(&self, job: &LiveJob) {
+        let claim = job.claim.map(|claim| claim.claim);
+        if (self.run).is_some_and(|run| run.run == job.run && Some(run.claim) == claim) {
+            self.frozen.send_if_modified(|now| {
+                let news = *now != job.frozen;
+                *now = job.frozen;
+                news
+            });
+        }
         let wish = match self.run {
             Some(run) if is_taken(run, job) => Wish::Drop,
             _ if job.phase == Phase::Cancelling => Wish::End,

@@ -35,6 +35,8 @@ pub(super) struct Watch<'a> {
     /// The phases up to the start; the last one is added here.
     pub(super) phases: Phases,
     pub(super) began: Instant,
+    /// Whether it stands still: then it is not looked at.
+    pub(super) frozen: watch::Receiver<bool>,
     /// What it said last, for who judges its end.
     pub(super) state: &'a watch::Sender<Readiness>,
 }
@@ -46,6 +48,14 @@ pub(super) struct Readiness {
     pub(super) ever: bool,
     /// Why it does not answer now, if that can be told.
     pub(super) hint: Option<String>,
+}
+
+/// What one look met.
+enum Look {
+    Answers,
+    Silent(Silent),
+    /// The run was frozen meanwhile, which is no fault of its own.
+    Frozen(Silent),
 }
 
 impl Watch<'_> {
@@ -80,8 +90,13 @@ impl Watch<'_> {
     async fn until_ready(&self) {
         let since = Instant::now();
         let (mut told, mut next) = (0, EXPLAIN_AFTER);
-        while let Err(silent) = self.probe().await {
-            if told < EXPLANATIONS && since.elapsed() > next {
+        loop {
+            let (silent, frozen) = match self.look().await {
+                Look::Answers => return,
+                Look::Silent(silent) => (silent, false),
+                Look::Frozen(silent) => (silent, true),
+            };
+            if !frozen && told < EXPLANATIONS && since.elapsed() > next {
                 self.explain(&silent).await;
                 told += 1;
                 next *= 4;
@@ -95,11 +110,24 @@ impl Watch<'_> {
         let mut misses = 0;
         loop {
             tokio::time::sleep(STEADY_PAUSE).await;
-            match self.probe().await {
-                Ok(()) => misses = 0,
-                Err(silent) if misses == FORGIVEN => return silent.to_string(),
-                Err(_) => misses += 1,
+            match self.look().await {
+                Look::Answers | Look::Frozen(_) => misses = 0,
+                Look::Silent(silent) if misses == FORGIVEN => return silent.to_string(),
+                Look::Silent(_) => misses += 1,
             }
+        }
+    }
+
+    /// Looks once whether it answers, when it goes on.
+    async fn look(&self) -> Look {
+        let mut frozen = self.frozen.clone();
+        // Nobody is left to freeze it where there is an error.
+        frozen.wait_for(|frozen| !*frozen).await.ok();
+        match self.probe().await {
+            Ok(()) => Look::Answers,
+            // Held still within the look, it had no chance.
+            Err(silent) if frozen.has_changed().unwrap_or(false) => Look::Frozen(silent),
+            Err(silent) => Look::Silent(silent),
         }
     }
 

@@ -19,8 +19,8 @@ pub(crate) enum Parent {
 }
 
 /// A mounted hierarchy.
-struct Mount {
-    kind: String,
+pub(super) struct Mount {
+    pub(super) kind: String,
     /// Which part of the hierarchy is mounted.
     root: PathBuf,
     point: PathBuf,
@@ -116,17 +116,7 @@ fn candidates(mountinfo: &str, own: &str) -> Vec<Parent> {
         }
         candidates.push(Parent::V2(mount.point.clone()));
     }
-    let v1 = |controller| {
-        let mount = mounts
-            .iter()
-            .find(|mount| mount.kind == "cgroup" && has(&mount.options, controller))?;
-        let place = own.lines().find_map(|line| {
-            let (_, line) = line.split_once(':')?;
-            let (controllers, place) = line.split_once(':')?;
-            has(controllers, controller).then_some(place)
-        })?;
-        mount.place(place)
-    };
+    let v1 = |controller| mounts.iter().find_map(|mount| mount.v1(controller, own));
     if let (Some(cpu), Some(memory), Some(pids)) = (v1("cpu"), v1("memory"), v1("pids")) {
         candidates.push(Parent::V1 { cpu, memory, pids });
     }
@@ -141,7 +131,7 @@ fn has(list: &str, item: &str) -> bool {
 
 impl Mount {
     /// A line of `/proc/self/mountinfo`.
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let (mount, system) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(3);
         let mut system = system.split(' ');
@@ -154,8 +144,21 @@ impl Mount {
     }
 
     /// Where the group of version 2 is that `/proc/PID/cgroup` names.
-    fn own_v2(&self, cgroup: &str) -> Option<PathBuf> {
+    pub(super) fn own_v2(&self, cgroup: &str) -> Option<PathBuf> {
         let place = cgroup.lines().find_map(|line| line.strip_prefix("0::"))?;
+        self.place(place)
+    }
+
+    /// Where the group of a controller of version 1 is that `/proc/PID/cgroup` names, if this is its mount.
+    pub(super) fn v1(&self, controller: &str, cgroup: &str) -> Option<PathBuf> {
+        if self.kind != "cgroup" || !has(&self.options, controller) {
+            return None;
+        }
+        let place = cgroup.lines().find_map(|line| {
+            let (_, line) = line.split_once(':')?;
+            let (controllers, place) = line.split_once(':')?;
+            has(controllers, controller).then_some(place)
+        })?;
         self.place(place)
     }
 

@@ -4,10 +4,12 @@
 
 mod cgroup;
 mod find;
+mod freezer;
 mod rlimit;
 
 pub(crate) use cgroup::Cgroup;
 pub(crate) use find::Parent;
+pub(crate) use freezer::Freezer;
 pub(crate) use rlimit::no_core;
 
 use serde::{Deserialize, Serialize};

@@ -73,9 +73,11 @@ pub(super) async fn apply(
             run(connection, fact, ready.run, set, &phases).await
         }
         Event::Unready(unready) => set_ready(connection, fact, false, &unready.reason).await,
+        Event::Frozen(frozen) => set_frozen(connection, fact, true, &frozen.reason).await,
+        Event::Thawed(_) => set_frozen(connection, fact, false, "").await,
         Event::Cancelling(cancelling) => {
-            let text =
-                "UPDATE jobs SET state = 'CANCELLING', state_info = ?, updated_on = ? WHERE id = ?";
+            let text = "UPDATE jobs SET state = 'CANCELLING', frozen = 0, state_info = ?, updated_on = ? \
+                        WHERE id = ?";
             sqlx::query(text)
                 .bind(&cancelling.reason)
                 .bind(&fact.time)
@@ -87,7 +89,7 @@ pub(super) async fn apply(
         }
         Event::Ended(ended) => end(connection, fact, &ended).await,
         Event::Retried(retried) => {
-            let text = "UPDATE jobs SET state = 'QUEUING', state_info = '', run = ?, ready = 0, endpoint = NULL, \
+            let text = "UPDATE jobs SET state = 'QUEUING', state_info = '', run = ?, ready = 0, frozen = 0, endpoint = NULL, \
                         claim = NULL, executor = NULL, epoch = NULL, updated_on = ? WHERE id = ?";
             sqlx::query(text)
                 .bind(retried.run)
@@ -149,7 +151,7 @@ async fn end(
         "" => &ended.reason,
         message => message,
     };
-    let text = "UPDATE jobs SET state = ?, state_info = ?, ready = 0, endpoint = NULL, updated_on = ? \
+    let text = "UPDATE jobs SET state = ?, state_info = ?, ready = 0, frozen = 0, endpoint = NULL, updated_on = ? \
                 WHERE id = ?";
     sqlx::query(text)
         .bind(&state)
@@ -217,6 +219,22 @@ async fn set_ready(
 ) -> Result<(), Error> {
     sqlx::query("UPDATE jobs SET ready = ?, state_info = ?, updated_on = ? WHERE id = ?")
         .bind(ready)
+        .bind(info)
+        .bind(&fact.time)
+        .bind(fact.aggregate)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn set_frozen(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    frozen: bool,
+    info: &str,
+) -> Result<(), Error> {
+    sqlx::query("UPDATE jobs SET frozen = ?, state_info = ?, updated_on = ? WHERE id = ?")
+        .bind(frozen)
         .bind(info)
         .bind(&fact.time)
         .bind(fact.aggregate)

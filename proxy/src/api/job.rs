@@ -1,12 +1,14 @@
-//! Jobs: list, get, kill.
+//! Jobs: list, get, kill, freeze, thaw.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use eai_core::aggregate::Refusal;
+use eai_core::command::{AnyPart, Context};
 use eai_core::ids::JobId;
 use eai_core::job::{self, JobAggregate, Phase, Phases};
 use eai_core::log;
+use eai_core::names::AccountName;
 use eai_core::spec::{Resources, Spec};
 use eai_core::subject::Address;
 use eai_projections::{JobRow, RunRow};
@@ -22,6 +24,8 @@ use crate::auth::Caller;
 
 /// Why a user's kill ends a run.
 const KILLED: &str = "killed";
+/// Why a user's freeze holds a run still.
+const ASKED: &str = "asked";
 
 /// A job as clients see it.
 #[derive(Debug, Serialize)]
@@ -41,6 +45,7 @@ pub(crate) struct Job {
     revision: Option<u32>,
     alive: bool,
     ready: bool,
+    frozen: bool,
     state_info: String,
     access_url: String,
     backend: Option<String>,
@@ -103,6 +108,7 @@ fn shape(state: &Shared, row: JobRow, runs: Vec<RunRow>, spec: Option<Spec>) -> 
         revision: row.revision,
         alive,
         ready: row.ready,
+        frozen: row.frozen,
         state_info: row.state_info,
         backend: row.backend,
         image_ignored: row.image_ignored,
@@ -199,6 +205,51 @@ pub(crate) async fn kill(
     }
     let row = resolve::job(&state, &caller, &row.id.to_string()).await?;
     whole(&state, row).await
+}
+
+/// Holds the current run still; answers once that is stored.
+pub(crate) async fn freeze(
+    State(state): State<Shared>,
+    caller: Caller,
+    Key(id): Key,
+    headers: HeaderMap,
+    Ref(reference): Ref,
+) -> Result<Json<Job>, ApiError> {
+    let context = command::context(&caller, id, &headers);
+    let plan = |account: &AccountName, job: &job::Job| job::freeze(account, job, ASKED);
+    change(&state, &caller, &reference, &context, plan).await
+}
+
+/// Lets the current run go on; answers once that is stored.
+pub(crate) async fn thaw(
+    State(state): State<Shared>,
+    caller: Caller,
+    Key(id): Key,
+    headers: HeaderMap,
+    Ref(reference): Ref,
+) -> Result<Json<Job>, ApiError> {
+    let context = command::context(&caller, id, &headers);
+    change(&state, &caller, &reference, &context, job::thaw).await
+}
+
+/// Executes what is planned on the job as it is.
+async fn change(
+    state: &Shared,
+    caller: &Caller,
+    reference: &str,
+    context: &Context,
+    parts: impl Fn(&AccountName, &job::Job) -> Result<Vec<Box<dyn AnyPart>>, Refusal>,
+) -> Result<Json<Job>, ApiError> {
+    let row = resolve::job(state, caller, reference).await?;
+    let address = Address::new(row.account.clone(), "job", row.id);
+    let plan = async || {
+        let job = state.log.state::<JobAggregate>(&address).await?;
+        let job = job.ok_or_else(|| Refusal::not_found("there is no such job"))?;
+        Ok(parts(&row.account, &job)?)
+    };
+    command::settle(state, context, plan).await?;
+    let row = resolve::job(state, caller, &row.id.to_string()).await?;
+    whole(state, row).await
 }
 
 async fn ended_by_kill(state: &Shared, id: JobId) -> Result<bool, ApiError> {

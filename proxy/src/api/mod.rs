@@ -105,6 +105,8 @@ pub fn router(platform: Shared) -> Router {
         .route("/job", get(job::list))
         .route("/job/{reference}", get(job::get).delete(job::kill))
         .route("/job/{reference}/kill", post(job::kill))
+        .route("/job/{reference}/freeze", post(job::freeze))
+        .route("/job/{reference}/thaw", post(job::thaw))
         .route("/job/{reference}/logs", get(job_log::get))
         .route("/data", get(data::list).post(data::create))
         .route("/data/{reference}", get(data::get))

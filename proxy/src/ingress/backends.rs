@@ -102,7 +102,7 @@ pub struct Ours {
     pub cookie: Option<&'static str>,
 }
 
-/// The phases of a start, in their order.
+/// The phases of a start, in their order; of a run that was thawed there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ColdStart {
     /// Until an executor had room for it.
@@ -117,6 +117,8 @@ pub struct ColdStart {
     pub start: Duration,
     /// Until it answered.
     pub ready: Duration,
+    /// Until a frozen run went on; then there are no other phases.
+    pub thaw: Duration,
 }
 
 impl Endpoint {

@@ -13,7 +13,11 @@ pub(super) fn header(total: Duration, routing: Duration, start: Option<&ColdStar
     let total = hundredths(total);
     let mut text = Vec::with_capacity(if start.is_some() { 192 } else { 48 });
     let mut rest = total;
-    if let Some(start) = start {
+    if let Some(start) = start.filter(|start| !start.thaw.is_zero()) {
+        let part = hundredths(start.thaw).min(total);
+        rest -= part;
+        entry(&mut text, "thaw", part);
+    } else if let Some(start) = start {
         for (name, part) in within(start, hundredths(routing).min(total)) {
             rest -= part;
             entry(&mut text, name, part);
@@ -101,11 +105,24 @@ mod tests {
             create: ms(4),
             start: ms(5),
             ready: ms(6),
+            thaw: ms(0),
         };
         assert_eq!(
             header(ms(30), ms(25), Some(&start)),
             "queue;dur=1.00, image;dur=2.00, data;dur=3.00, create;dur=4.00, start;dur=5.00, ready;dur=6.00, \
              proxy;dur=9.00, total;dur=30.00"
+        );
+    }
+
+    #[test]
+    fn a_thaw_is_one_phase() {
+        let start = ColdStart {
+            thaw: ms(3),
+            ..ColdStart::default()
+        };
+        assert_eq!(
+            header(ms(5), ms(4), Some(&start)),
+            "thaw;dur=3.00, proxy;dur=2.00, total;dur=5.00"
         );
     }
 

@@ -1,13 +1,14 @@
-//! Bringing a service to a live job: one activation at a time for each service, however many requests wait.
+//! Bringing a service to a live job, or a job to life: one command at a time for each, however many requests wait.
 
 use std::sync::Arc;
 
 use eai_core::command::Context;
-use eai_core::ids::{CommandId, ServiceId};
-use eai_core::log::live::LiveService;
+use eai_core::ids::{CommandId, JobId, ServiceId};
+use eai_core::log::live::{LiveJob, LiveService};
 use eai_core::service::Activated;
 use eai_core::turns::Turns;
 use time::OffsetDateTime;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use crate::revise;
 pub(super) struct Activator {
     platform: Shared,
     turns: Turns<ServiceId>,
+    thaws: Turns<JobId>,
 }
 
 // === impl Activator ===
@@ -30,6 +32,7 @@ impl Activator {
         Self {
             platform,
             turns: Turns::default(),
+            thaws: Turns::default(),
         }
     }
 
@@ -41,25 +44,50 @@ impl Activator {
         service: &LiveService,
         deadline: Instant,
     ) -> Result<Activated, Failure> {
-        let activated = self.turns.take(service.id, async {
-            // Not dropped with the request that came first: others wait for what it began.
-            let (platform, service) = (Arc::clone(&self.platform), service.clone());
-            let done = tokio::spawn(async move { activate(&platform, &service).await });
-            done.await
-        });
-        match tokio::time::timeout_at(deadline, activated).await {
-            Ok(Ok(activated)) => activated.map_err(|error| answer::not_activated(&error)),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "activate.task");
-                Err(Failure::starting(
-                    "the service could not be started: try again",
-                ))
-            }
-            Err(_) => Err(Failure::starting(
-                "the event log did not answer in time: try again",
-            )),
-        }
+        let (platform, id, service) = (Arc::clone(&self.platform), service.id, service.clone());
+        let activated = async move { activate(&platform, &service).await };
+        done(self.turns.take(id, spawned(activated)), deadline).await
     }
+
+    /// Lets a frozen job go on. Who waits for his turn finds it so.
+    pub(super) async fn thaw(&self, job: &LiveJob, deadline: Instant) -> Result<(), Failure> {
+        let (platform, id, account) = (Arc::clone(&self.platform), job.id, job.account.clone());
+        let thawed = async move {
+            command::admit(&platform)?;
+            let (log, live) = (&platform.log, &platform.live);
+            Ok(log.thaw(live, &account, id, &context()).await?)
+        };
+        done(self.thaws.take(id, spawned(thawed)), deadline).await
+    }
+}
+
+/// Not dropped with the request that came first: others wait for what it began.
+async fn spawned<T: Send + 'static>(
+    command: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
+    tokio::spawn(command).await
+}
+
+async fn done<T>(
+    command: impl Future<Output = Result<Result<T, ApiError>, JoinError>>,
+    deadline: Instant,
+) -> Result<T, Failure> {
+    match tokio::time::timeout_at(deadline, command).await {
+        Ok(Ok(done)) => done.map_err(|error| answer::not_activated(&error)),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "activate.task");
+            Err(Failure::starting(
+                "the service could not be started: try again",
+            ))
+        }
+        Err(_) => Err(Failure::starting(
+            "the event log did not answer in time: try again",
+        )),
+    }
+}
+
+fn context() -> Context {
+    Context::platform(CommandId(Uuid::new_v4()), OffsetDateTime::now_utc())
 }
 
 async fn activate(platform: &Shared, service: &LiveService) -> Result<Activated, ApiError> {
@@ -69,11 +97,10 @@ async fn activate(platform: &Shared, service: &LiveService) -> Result<Activated,
         let row = row.ok_or_else(|| ApiError::not_found("there is no such service"))?;
         revise::ensure(platform, &row).await?;
     }
-    let context = Context::platform(CommandId(Uuid::new_v4()), OffsetDateTime::now_utc());
     let account = &service.name.account;
     let activated = platform
         .log
-        .activate(&platform.live, account, service.id, &context)
+        .activate(&platform.live, account, service.id, &context())
         .await?;
     Ok(activated)
 }

@@ -78,9 +78,20 @@ impl Routing {
             return routed(job, port, admitted, None);
         }
         let arrived = Instant::now();
+        let frozen = self.frozen(&service);
         let job = self.until_ready(&service, &admitted).await?;
-        let start = cold_start(&job, arrived.elapsed());
+        let start = match frozen {
+            Some(frozen) if frozen == (job.id, job.run) => thaw(arrived.elapsed()),
+            _ => cold_start(&job, arrived.elapsed()),
+        };
         routed(&job, port, admitted, Some(start))
+    }
+
+    /// The run of a service that a request would thaw.
+    fn frozen(&self, service: &LiveService) -> Option<(JobId, u32)> {
+        let mut jobs = service.jobs.iter().filter_map(|id| self.live.job(*id));
+        let frozen = jobs.find(|job| job.frozen)?;
+        Some((frozen.id, frozen.run))
     }
 
     async fn to_job(
@@ -93,8 +104,11 @@ impl Routing {
         let admitted = self
             .access
             .admit(&self.platform, request, &job.account, false)?;
+        let arrived = Instant::now();
+        let frozen = job.frozen;
         let job = self.until_job_ready(job).await?;
-        routed(&job, port, admitted, None)
+        let start = frozen.then(|| thaw(arrived.elapsed()));
+        routed(&job, port, admitted, start)
     }
 
     /// Waits for the service's job, bringing one to life; the request is held meanwhile.
@@ -147,6 +161,9 @@ impl Routing {
             return Err(answer::job_over(&job));
         }
         let deadline = Instant::now() + self.settings.wait;
+        if job.frozen {
+            self.activator.thaw(&job, deadline).await?;
+        }
         match wait::until_job_ready(&self.live, &job, deadline).await {
             wait::Waited::Ready(job) => Ok(job),
             wait::Waited::Ended(_) | wait::Waited::Off => {
@@ -268,6 +285,15 @@ fn cold_start(job: &LiveJob, waited: Duration) -> ColdStart {
         create,
         start,
         ready,
+        thaw: Duration::ZERO,
+    }
+}
+
+/// The one phase of a request that a frozen run was let go on for.
+fn thaw(waited: Duration) -> ColdStart {
+    ColdStart {
+        thaw: waited,
+        ..ColdStart::default()
     }
 }
 

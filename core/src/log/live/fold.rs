@@ -165,10 +165,16 @@ impl Live {
                 job.ready = false;
                 job.unready = Some(unready.reason);
             }
-            Event::Cancelling(_) => job.phase = Phase::Cancelling,
+            Event::Frozen(_) => job.frozen = true,
+            Event::Thawed(_) => job.frozen = false,
+            Event::Cancelling(_) => {
+                job.phase = Phase::Cancelling;
+                job.frozen = false;
+            }
             Event::Ended(ended) => {
                 job.phase = ended.state.into();
                 job.ready = false;
+                job.frozen = false;
                 job.endpoint = None;
                 job.ended = Some(ended);
             }
@@ -179,6 +185,7 @@ impl Live {
                 job.phase = Phase::Queuing;
                 job.claim = None;
                 job.ready = false;
+                job.frozen = false;
                 job.endpoint = None;
                 job.phases = None;
                 job.ended = None;

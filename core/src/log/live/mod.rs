@@ -129,6 +129,8 @@ pub struct LiveJob {
     pub ready: bool,
     /// Why it does not answer, as last seen.
     pub unready: Option<String>,
+    /// Whether the run is held still.
+    pub frozen: bool,
     /// Where the run is reached.
     pub endpoint: Option<Endpoint>,
     /// When the run was asked for.
@@ -311,9 +313,9 @@ impl Live {
         matches!(tokio::time::timeout(deadline, there).await, Ok(Ok(_)))
     }
 
-    /// Whether a job may be sent requests: it answers, and its executor stands by it.
+    /// Whether a job may be sent requests: it answers, is not frozen, and its executor stands by it.
     pub fn is_routable(&self, job: &LiveJob) -> bool {
-        job.ready && job.phase == Phase::Running && self.is_current(job)
+        job.ready && !job.frozen && job.phase == Phase::Running && self.is_current(job)
     }
 
     /// Whether the job's executor was not lost, and has not started anew without it.
@@ -465,6 +467,7 @@ impl LiveJob {
             claim: None,
             ready: false,
             unready: None,
+            frozen: false,
             endpoint: None,
             since: OffsetDateTime::UNIX_EPOCH,
             phases: None,

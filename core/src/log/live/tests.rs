@@ -139,6 +139,19 @@ fn requests_go_to_a_job_that_is_ready() {
 }
 
 #[test]
+fn a_frozen_job_takes_no_requests_until_it_is_thawed() {
+    let mut story = Story::new();
+    story.start_executor(1, &[]);
+    story.submit(JOB, 1);
+    story.make_ready(JOB, 1);
+    let frozen = json!({ "run": 0, "claim": 1, "reason": "asked" });
+    story.tell("job.frozen", JOB, &frozen);
+    assert_eq!(story.route(), None);
+    story.tell("job.thawed", JOB, &json!({ "run": 0, "claim": 1 }));
+    assert_eq!(story.route(), Some(job(JOB)));
+}
+
+#[test]
 fn the_newest_revision_that_is_ready_serves() {
     let mut story = Story::new();
     story.submit(JOB, 1);
