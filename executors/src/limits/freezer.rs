@@ -60,7 +60,7 @@ impl Freezer {
                 Err(error) => return Err(error),
             }
         }
-        let told = format!("the kernel did not write {word} in {:?}", self.switch());
+        let told = format!("the kernel did not take {word} in {}", self.switch().display());
         Err(io::Error::new(io::ErrorKind::TimedOut, told))
     }
 

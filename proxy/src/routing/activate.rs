@@ -45,7 +45,7 @@ impl Activator {
         deadline: Instant,
     ) -> Result<Activated, Failure> {
         let (platform, id, service) = (Arc::clone(&self.platform), service.id, service.clone());
-        let activated = async move { activate(&platform, &service).await };
+        let activated = Box::pin(async move { activate(&platform, &service).await });
         done(self.turns.take(id, spawned(activated)), deadline).await
     }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use eai_tests::{Platform, until};
+use eai_tests::{Backend, Platform, app, until};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -13,6 +14,8 @@ use tempfile::TempDir;
 pub(crate) const BODY: usize = 200;
 /// Where the service's application listens, in its sandbox.
 const SERVICE_PORT: u16 = 8080;
+/// How long an executor may take to freeze a job.
+const FREEZING: Duration = Duration::from_millis(250);
 /// Debian keeps it where not every user's `PATH` looks.
 const NGINX: &str = "/usr/sbin/nginx";
 
@@ -49,6 +52,24 @@ impl Service {
         update.extend([&cores, "--mem", "1", "--", NGINX, "-e", "stderr"]);
         update.extend(["-p", "/tmp", "-c", "/service/nginx.conf"]);
         platform.run(&update, &[]).ok();
+        Self::on(platform)
+    }
+
+    /// The same in containers, with `web.py`; no job runs yet.
+    pub(crate) fn in_container() -> Self {
+        let platform = Platform::on(Backend::Docker);
+        platform.cli(["service", "new", "bench"]).ok();
+        let file = app("web.py");
+        let file = file.to_str().expect("a path of text");
+        let runtime = "snow.testacc.bench_runtime";
+        platform.cli(["data", "push", runtime, file]).ok();
+        let mut update = vec!["service", "update", "bench", "--mem", "1", "--"];
+        update.extend(["python3", "-u", "/service/web.py"]);
+        platform.run(&update, &[]).ok();
+        Self::on(platform)
+    }
+
+    fn on(platform: Platform) -> Self {
         let field = ["service", "get", "bench", "--field", "accessUrl"];
         let url = platform.cli(field).ok();
         let host = url.trim_start_matches("http://").to_owned();
@@ -58,6 +79,30 @@ impl Service {
             host,
             authorization,
         }
+    }
+
+    /// Where it is asked.
+    pub(crate) fn port(&self) -> u16 {
+        let address = self.platform.address();
+        let port = address.rsplit_once(':').map(|(_, port)| port.parse());
+        port.expect("a port").expect("a number")
+    }
+
+    /// Ends its job, and sees to it that the next one is a new one.
+    pub(crate) fn renew(&self, round: usize) {
+        self.cool_down();
+        let variable = format!("ROUND={round}");
+        let update = ["service", "update", "bench", "-e", &variable];
+        self.platform.cli(update).ok();
+    }
+
+    /// Holds its job still.
+    pub(crate) fn freeze(&self) {
+        let alive = ["job", "ls", "--state", "alive", "--field", "id"];
+        let id = self.platform.cli(alive).ok();
+        self.platform.cli(["job", "freeze", &id]).ok();
+        // Nothing tells when the executor is done.
+        std::thread::sleep(FREEZING);
     }
 
     /// Ends its job, and leaves it ready for the next one.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::application::{Nginx, Service};
 use super::samples::{median, milliseconds};
-use super::{Size, report};
+use super::{Size, containers, report};
 
 /// How long the bare command may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -14,63 +14,80 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// The phases of an answer's `Server-Timing`, in milliseconds.
-type Phases = Vec<(String, f64)>;
+pub(crate) type Phases = Vec<(String, f64)>;
 
 pub(crate) fn run(size: Size) {
+    sandboxes(size.starts);
+    containers::run(size.starts);
+}
+
+fn sandboxes(pairs: usize) {
     let service = Service::make();
-    let address = service.platform.address();
-    let port = address
-        .rsplit_once(':')
-        .and_then(|(_, port)| port.parse().ok());
-    let port = port.expect("a port");
-    let (mut cold, mut bare, mut phases) = (Vec::new(), Vec::new(), Vec::<Phases>::new());
+    let port = service.port();
+    let ask = || first_byte(port, &service.host, &service.authorization);
+    let (mut cold, mut bare, mut frozen) = (Vec::new(), Vec::new(), Vec::new());
+    let mut phases = Vec::<Phases>::new();
     // The first pair warms up.
-    for pair in 0..=size.starts {
+    for pair in 0..=pairs {
         service.cool_down();
-        let (took, told) = first_byte(port, &service.host, &service.authorization);
+        let (took, told) = ask();
         let alone = bare_start();
+        service.freeze();
+        let (thawed, _) = ask();
         if pair > 0 {
             cold.push(took);
             bare.push(alone);
+            frozen.push(thawed);
             phases.push(told);
         }
     }
-    let middle = |times: &[Duration]| median(times.iter().map(Duration::as_secs_f64));
-    let more = cold.iter().zip(&bare);
-    let more = median(more.map(|(cold, bare)| cold.as_secs_f64() - bare.as_secs_f64()));
-    let row = |name: &str, seconds: f64| {
-        let milliseconds = seconds * 1000.0;
-        vec![name.to_owned(), format!("{milliseconds:.1} ms")]
-    };
-    let title = format!(
-        "from a request to its first byte, no job there (medians of {} pairs)",
-        size.starts
+    first_bytes(
+        &format!(
+            "in sandboxes, from a request to its first byte (medians of {pairs} interleaved pairs)"
+        ),
+        ("the command bare", &bare),
+        &[("a stopped job", &cold), ("a frozen job", &frozen)],
     );
-    report::table(
-        &title,
-        &["", "median", "fastest"],
-        &[
-            with_fastest(row("the command bare", middle(&bare)), &bare),
-            with_fastest(row("the service", middle(&cold)), &cold),
-            row("the service takes longer by", more),
-        ],
-    );
-    let names: Vec<&str> = phases[0].iter().map(|(name, _)| name.as_str()).collect();
-    let rows: Vec<_> = names
-        .iter()
-        .enumerate()
-        .map(|(index, name)| {
-            let told = phases.iter().map(|phases| phases[index].1);
-            row(name, median(told) / 1000.0)
-        })
-        .collect();
-    report::table("where it went (Server-Timing)", &["", "median"], &rows);
+    where_it_went("where a stopped job's time went (Server-Timing)", &phases);
 }
 
-fn with_fastest(mut row: Vec<String>, times: &[Duration]) -> Vec<String> {
-    let fastest = times.iter().min().expect("a pair");
-    row.push(milliseconds(*fastest));
-    row
+/// One row for each way, with how much longer it takes than the bare one of its pair.
+pub(crate) fn first_bytes(title: &str, bare: (&str, &[Duration]), ways: &[(&str, &Vec<Duration>)]) {
+    let seconds = |times: &[Duration]| median(times.iter().map(Duration::as_secs_f64));
+    let shown = |seconds: f64| format!("{:.1} ms", seconds * 1000.0);
+    let row = |name: &str, times: &[Duration], more: String| {
+        let fastest = times.iter().min().expect("a pair");
+        let slowest = times.iter().max().expect("a pair");
+        let [fastest, slowest] = [fastest, slowest].map(|time| milliseconds(*time));
+        vec![
+            name.to_owned(),
+            shown(seconds(times)),
+            fastest,
+            slowest,
+            more,
+        ]
+    };
+    let (name, alone) = bare;
+    let mut rows = vec![row(name, alone, String::new())];
+    for (name, times) in ways {
+        let pairs = times.iter().zip(alone);
+        let more = pairs.map(|(time, alone)| time.as_secs_f64() - alone.as_secs_f64());
+        rows.push(row(name, times, shown(median(more))));
+    }
+    let header = ["", "median", "fastest", "slowest", "longer than bare"];
+    report::table(title, &header, &rows);
+}
+
+pub(crate) fn where_it_went(title: &str, phases: &[Phases]) {
+    let names = phases.first().into_iter().flatten();
+    let rows: Vec<_> = names
+        .enumerate()
+        .map(|(index, (name, _))| {
+            let told = phases.iter().map(|phases| phases[index].1);
+            vec![name.clone(), format!("{:.1} ms", median(told))]
+        })
+        .collect();
+    report::table(title, &["", "median"], &rows);
 }
 
 /// Asks a service on a new connection; until the first byte of the answer, which must be a success.
@@ -118,7 +135,7 @@ fn bare_start() -> Duration {
 }
 
 /// What comes of the answer first.
-fn ask(stream: &mut TcpStream, host: &str, authorization: &str) -> Vec<u8> {
+pub(crate) fn ask(stream: &mut TcpStream, host: &str, authorization: &str) -> Vec<u8> {
     let request = format!(
         "GET / HTTP/1.1\r\nhost: {host}\r\nauthorization: {authorization}\r\nconnection: close\r\n\r\n"
     );

@@ -4,6 +4,7 @@ mod api;
 mod application;
 mod cold;
 mod commands;
+mod containers;
 mod events;
 mod log;
 mod memory;
@@ -29,7 +30,7 @@ const SUITES: [(&str, &str); 3] = [
     ),
     (
         "cold",
-        "the first request to a service without a job, against starting its command bare",
+        "the first request to a service whose job is new, stopped or frozen, against starting its command bare",
     ),
 ];
 
