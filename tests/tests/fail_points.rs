@@ -160,6 +160,37 @@ async fn nats_dies_at(place: &'static str) {
     check(&platform, &service, place).await;
 }
 
+async fn what_is_stopped_before_it_begins_leaves_nothing(backend: Backend) {
+    let folder = TempDir::new().expect("a folder");
+    let held = folder.path().join("held");
+    let setup = Setup::fail_point(&hold("executor.prepared", &held));
+    let platform = Platform::start_with(setup.on(backend));
+    let service = Service::web(&platform, "web", &[]);
+    let asked = tokio::spawn({
+        let service = service.clone();
+        async move { service.crowd(1).await }
+    });
+    until_async("the place to be reached", async || {
+        held.exists().then_some(()).ok_or("not yet")
+    })
+    .await;
+    service.say(&platform, "stop");
+    service.until_state("CANCELLING").await;
+    std::fs::remove_file(&held).expect("it is held");
+    let statuses = within("the answers", asked).await.expect("a crowd");
+    assert_eq!(statuses, [503]);
+    let job = service.until_state("CANCELLED").await;
+    assert_eq!(service.begun(&text(&job["id"])).await, 0, "{job:#}");
+    until("nothing to be left", || {
+        let left = platform.leftovers();
+        left.is_empty().then_some(()).ok_or(left)
+    });
+}
+
+eai_tests::on_each_backend! {
+    what_is_stopped_before_it_begins_leaves_nothing,
+}
+
 fn hold(place: &str, file: &Path) -> String {
     format!("{place}={}", file.display())
 }

@@ -150,7 +150,8 @@ impl Shared {
         }
     }
 
-    async fn discard(&self, run: RunId) {
+    /// Removes the sandbox of a run whose command never began, if there is one.
+    pub(super) async fn discard(&self, run: RunId) {
         let name = folder_name(run);
         if let Err(error) = self.tools.backend.discard_early(&name).await {
             // It is found again, and removed, when the platform starts.

@@ -131,8 +131,10 @@ impl Life {
             }
             Err(Unstarted::Superseded(superseded)) => {
                 tracing::warn!(job = %self.run.job, %superseded, "run.superseded");
+                self.shared.discard(self.run).await;
             }
             Err(error) => {
+                self.shared.discard(self.run).await;
                 let (state, reason) = match error {
                     Unstarted::Cancelled | Unstarted::Superseded(_) => {
                         (Outcome::Cancelled, "cancelled")

@@ -60,7 +60,10 @@ impl Freezer {
                 Err(error) => return Err(error),
             }
         }
-        let told = format!("the kernel did not take {word} in {}", self.switch().display());
+        let told = format!(
+            "the kernel did not take {word} in {}",
+            self.switch().display()
+        );
         Err(io::Error::new(io::ErrorKind::TimedOut, told))
     }
 
