@@ -23,6 +23,7 @@ impl Spec {
             port,
             readiness,
             requirements,
+            worker,
             preemptable,
             max_run_time,
         } = self;
@@ -31,10 +32,13 @@ impl Spec {
             .map_or_else(String::new, |requirements| {
                 format!(r#","requirements":{}"#, text(requirements.as_str()))
             });
+        let worker = worker.as_ref().map_or_else(String::new, |worker| {
+            format!(r#","worker":{}"#, worker.canonical())
+        });
         let command = runtime.command.arguments().iter();
         let variables = environment_vars.iter();
         format!(
-            r#"{{"format":"eai.spec.v1","command":{command},"cpuMilli":{cpu},"data":{data},"environmentVars":{variables},"gpu":{gpu},"gpuMemMib":{gpu_mem},"image":{image},"maxRunTime":{max_run_time},"memMib":{mem},"port":{port},"preemptable":{preemptable},"readinessPath":{readiness},"workdir":{workdir}{requirements}}}"#,
+            r#"{{"format":"eai.spec.v1","command":{command},"cpuMilli":{cpu},"data":{data},"environmentVars":{variables},"gpu":{gpu},"gpuMemMib":{gpu_mem},"image":{image},"maxRunTime":{max_run_time},"memMib":{mem},"port":{port},"preemptable":{preemptable},"readinessPath":{readiness},"workdir":{workdir}{requirements}{worker}}}"#,
             command = list(command.map(ToString::to_string).collect()),
             cpu = resources.cpu.milli(),
             data = list(data.iter().map(super::Mount::canonical).collect()),
@@ -143,6 +147,9 @@ maxRunTime: 60
             "maxRunTime: 1",
             "requirements: six",
             "requirements: six==1",
+            "worker: {handler: a.b}",
+            "worker: {handler: a.c}",
+            "worker: {agiWorker: a.b}",
         ];
         let hashes: std::collections::BTreeSet<_> = specs.iter().map(|text| hash(text)).collect();
         assert_eq!(hashes.len(), specs.len());

@@ -103,7 +103,7 @@ mod tests {
             ),
             (
                 "port: 1\nbid: 3\n",
-                "line 2, column 1: unknown field `bid`: the fields here are `runtime`, `resources`, `environmentVars`, `data`, `workdir`, `port`, `readiness`, `requirements`, `preemptable`, `maxRunTime`",
+                "line 2, column 1: unknown field `bid`: the fields here are `runtime`, `resources`, `environmentVars`, `data`, `workdir`, `port`, `readiness`, `requirements`, `worker`, `preemptable`, `maxRunTime`",
             ),
             (
                 "port: 1\nport: 2\n",

@@ -5,7 +5,7 @@ use serde_saphyr::options::MergeKeyPolicy;
 
 use super::{
     AbsolutePath, Command, Cpu, Environment, Error, Gpus, Image, MAX_FILE_BYTES, Memory, Mounts,
-    Port, Readiness, Requirements, Resources, Runtime, Seconds, Spec, UrlPath, explain,
+    Port, Readiness, Requirements, Resources, Runtime, Seconds, Spec, UrlPath, Worker, explain,
 };
 
 /// What may stand in the file.
@@ -28,6 +28,8 @@ struct FileSpec {
     readiness: Option<FileReadiness>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requirements: Option<Requirements>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<Worker>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preemptable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,8 +125,15 @@ fn options() -> serde_saphyr::Options {
 
 impl From<FileSpec> for Spec {
     fn from(file: FileSpec) -> Self {
+        let written = file.runtime.as_ref();
+        let is_commanded = written.is_some_and(|runtime| runtime.command.is_some());
+        let mut runtime: Runtime = file.runtime.map(Into::into).unwrap_or_default();
+        if file.worker.is_some() && !is_commanded {
+            // Our default command would only stand in its way.
+            runtime.command = Command::default();
+        }
         Self {
-            runtime: file.runtime.map(Into::into).unwrap_or_default(),
+            runtime,
             resources: file.resources.map(Into::into).unwrap_or_default(),
             environment_vars: file.environment_vars.unwrap_or_default(),
             data: file.data.unwrap_or_default(),
@@ -134,6 +143,7 @@ impl From<FileSpec> for Spec {
                 path: file.readiness.and_then(|readiness| readiness.path),
             },
             requirements: file.requirements,
+            worker: file.worker,
             preemptable: file.preemptable.unwrap_or_default(),
             max_run_time: file.max_run_time.unwrap_or_default(),
         }
@@ -198,6 +208,7 @@ impl From<&Spec> for FileSpec {
                 .clone()
                 .map(|path| FileReadiness { path: Some(path) }),
             requirements: spec.requirements.clone(),
+            worker: spec.worker.clone(),
             preemptable: unless_default(&spec.preemptable),
             max_run_time: unless_default(&spec.max_run_time),
         }

@@ -19,6 +19,7 @@ mod quantity;
 mod requirements;
 mod suggest;
 mod text;
+mod worker;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,8 @@ pub use error::{BadValue, Error, Position};
 pub use list::Command;
 pub use mount::{Access, Mount, Mounts};
 pub use quantity::{Cpu, Gpus, Memory, Port, Seconds};
-pub use text::{AbsolutePath, Argument, Image, Requirements, UrlPath};
+pub use text::{AbsolutePath, Argument, Attribute, Image, Requirements, UrlPath};
+pub use worker::Worker;
 
 /// The largest `eai.yaml`, in bytes.
 pub const MAX_FILE_BYTES: usize = 64 * 1024;
@@ -62,6 +64,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Requirements")]
     pub requirements: Option<Requirements>,
+    /// What a worker of a queue service runs instead of the command; the command where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Worker")]
+    pub worker: Option<Worker>,
     /// Whether it may be interrupted for another job.
     pub preemptable: bool,
     /// How long it may run, in seconds; 0: as long as it likes.
@@ -124,6 +130,11 @@ impl Spec {
         if self.resources.gpu_mem.is_some() && self.resources.gpu == Gpus::default() {
             return Err(Error::new(
                 "`resources.gpuMem` asks for graphics memory without a `gpu`: add `gpu: 1`, or remove it",
+            ));
+        }
+        if self.worker.is_some() && !self.runtime.command.is_empty() {
+            return Err(Error::new(
+                "`worker` and `runtime.command` both say what runs: remove one of them",
             ));
         }
         let length = self.canonical().len();
@@ -246,6 +257,39 @@ maxRunTime: 3600
             serde_json::from_str::<Spec>(r#"{"port":0}"#).is_err(),
             "but it is checked"
         );
+    }
+
+    #[test]
+    fn a_worker_takes_the_place_of_the_command() {
+        for (text, canonical) in [
+            (
+                "worker: {handler: app.handle}",
+                r#"{"handler":"app.handle"}"#,
+            ),
+            (
+                "{worker: {agiWorker: flight_worker.FlightWorker}, runtime: {image: python:3.12}}",
+                r#"{"agiWorker":"flight_worker.FlightWorker"}"#,
+            ),
+        ] {
+            let spec = parse(text);
+            assert!(spec.runtime.command.is_empty(), "{text}");
+            assert!(
+                spec.canonical()
+                    .ends_with(&format!(r#","worker":{canonical}}}"#))
+            );
+            assert_eq!(parse(&spec.to_yaml().unwrap()), spec);
+            let json = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<Spec>(&json).unwrap(), spec, "{json}");
+        }
+        for bad in [
+            "worker: {handler: app.handle}\nruntime: {command: [sleep, 1]}",
+            "worker: {handler: app}",
+            "worker: {handler: a.b, agiWorker: a.b}",
+            "worker: {function: a.b}",
+            "worker: a.b",
+        ] {
+            assert!(Spec::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -72,6 +72,8 @@ texts! {
     AbsolutePath, absolute, "^(/|(/[^/]+)+)$", MAX_LENGTH;
     /// What is asked for over HTTP: a path, perhaps with a query.
     UrlPath, url_path, "^/[!-\"$-~]*$", MAX_LENGTH;
+    /// Something in a Python module: `module.function`, `package.module.Class`.
+    Attribute, attribute, "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)+$", MAX_LENGTH;
     /// Python packages, one a line, as in a `requirements.txt`.
     Requirements, requirements, "^[^\\u0000]*$", requirements::MAX_LENGTH;
 }
@@ -155,6 +157,22 @@ pub(super) fn is_normal(path: &str) -> bool {
     })
 }
 
+fn attribute(text: &str) -> Result<&str, BadValue> {
+    let part = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if text.contains('.') && text.len() <= MAX_LENGTH && text.split('.').all(part) {
+        return Ok(text);
+    }
+    Err(BadValue(format!(
+        "`{}` is not something in a Python module: write module.function or module.Class",
+        shown(text)
+    )))
+}
+
 fn url_path(text: &str) -> Result<&str, BadValue> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     if text.starts_with('/') && text.len() <= MAX_LENGTH && text.bytes().all(allowed) {
@@ -215,6 +233,18 @@ mod tests {
         }
         for bad in ["", "healthz", "/a b", "/a\r\nHost: x", "/ü", "/#a"] {
             assert!(bad.parse::<UrlPath>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn attributes_have_a_module() {
+        for good in ["app.handle", "a.b.C", "_a._b1"] {
+            assert!(good.parse::<Attribute>().is_ok(), "{good}");
+        }
+        for bad in [
+            "", "app", ".a", "a.", "a..b", "a.1b", "a-b.c", "a.b()", "a.b\n",
+        ] {
+            assert!(bad.parse::<Attribute>().is_err(), "{bad:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use eai_core::spec::{
     Argument, Command, Cpu, Environment, Gpus, Memory, Mount, Mounts, Port, Readiness, Resources,
-    Runtime, Seconds, Spec,
+    Runtime, Seconds, Spec, Worker,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -43,6 +43,9 @@ pub(crate) fn any() -> impl Strategy<Value = Spec> {
                 environment_vars.set(&name, &value).unwrap();
             }
             let (workdir, port, ready, preemptable, seconds) = rest;
+            // What has no command may be a worker.
+            let worker = (arguments.is_empty() && preemptable)
+                .then(|| Worker::Handler("app.handle".parse().unwrap()));
             Spec {
                 runtime: Runtime {
                     image: image.parse().unwrap(),
@@ -64,6 +67,7 @@ pub(crate) fn any() -> impl Strategy<Value = Spec> {
                     path: ready.map(|path| path.parse().unwrap()),
                 },
                 requirements: preemptable.then(|| "six==1.16.0\n".parse().unwrap()),
+                worker,
                 preemptable,
                 max_run_time: Seconds::try_from(seconds).unwrap(),
             }
