@@ -127,6 +127,15 @@ impl Refusal {
         }
     }
 
+    /// The command itself is not in order.
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind: RefusalKind::Invalid,
+            code,
+            message: message.into(),
+        }
+    }
+
     /// What cannot be, unless the platform itself is wrong.
     pub fn internal(message: impl Into<String>) -> Self {
         Self {

@@ -9,6 +9,7 @@ use crate::job::JobAggregate;
 use crate::name::NameAggregate;
 use crate::role::RoleAggregate;
 use crate::service::ServiceAggregate;
+use crate::worker::WorkerAggregate;
 
 macro_rules! aggregates {
     ($($aggregate:ty,)+) => {
@@ -38,4 +39,5 @@ aggregates! {
     NameAggregate,
     RoleAggregate,
     ServiceAggregate,
+    WorkerAggregate,
 }

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod envelope;
 pub mod executor;
 pub mod fail_point;
+pub mod health;
 pub mod ids;
 pub mod job;
 pub mod lease;
@@ -22,6 +23,7 @@ pub mod role;
 pub mod service;
 pub mod spec;
 pub mod subject;
+pub mod worker;
 
 #[cfg(feature = "log")]
 pub mod jws;

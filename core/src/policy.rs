@@ -33,7 +33,8 @@ pub fn on_service(service: &Service) -> Vec<Intent> {
     };
     let stopped = service.ending.iter();
     let mut intents: Vec<_> = stopped.map(|run| cancel(run, "service-stopped")).collect();
-    if service.status != Status::On {
+    // How many workers a queue has, and when one is replaced, is decided elsewhere.
+    if service.status != Status::On || service.queue.is_some() {
         return intents;
     }
     let Some(desired) = &service.desired else {

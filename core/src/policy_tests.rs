@@ -11,6 +11,7 @@ fn run(content: &str, job: u128) -> Activated {
         run: 0,
         revision: 1,
         key: key(content),
+        worker: None,
     }
 }
 
@@ -34,6 +35,7 @@ fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bo
             },
             status: Status::On,
             public: false,
+            queue: None,
         },
         status: Status::On,
         before_deactivation: Status::On,
@@ -45,6 +47,9 @@ fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bo
         tried,
         live,
         ending: vec![],
+        drain_ms: 0,
+        health: None,
+        queue: None,
         serving: serving.map(|job| Switched {
             job: JobId(Uuid::from_u128(job)),
             run: 0,

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::ids::ExecutorId;
+use crate::ids::{ExecutorId, ServiceId};
 use crate::names::{self, AccountName};
 
 /// The prefix of what is appended.
@@ -21,6 +21,14 @@ pub const ALL_HEARTBEATS: &str = "eai.heartbeat.*";
 /// Where one executor does.
 pub fn heartbeat(executor: ExecutorId) -> String {
     format!("eai.heartbeat.{executor}")
+}
+
+/// Where the workers of queues give signs of life.
+pub const ALL_WORKER_HEARTBEATS: &str = "eai.heartbeat.worker.*.*";
+
+/// Where one worker does.
+pub fn worker_heartbeat(service: ServiceId, index: u32) -> String {
+    format!("eai.heartbeat.worker.{service}.{index}")
 }
 
 /// Where one aggregate's events are: its account, kind and id.

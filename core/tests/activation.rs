@@ -100,6 +100,7 @@ impl World {
             },
             status: Status::On,
             public: false,
+            queue: None,
         };
         world.on_service(service::Command::Create(created)).unwrap();
         world.revise(0);

@@ -16,6 +16,7 @@ use eai_core::job::JobAggregate;
 use eai_core::name::NameAggregate;
 use eai_core::role::RoleAggregate;
 use eai_core::service::ServiceAggregate;
+use eai_core::worker::WorkerAggregate;
 use serde_json::{Value, json};
 
 fn directory() -> PathBuf {
@@ -257,6 +258,7 @@ fn written_today(envelope: &Envelope<'_>) -> Option<String> {
         NameAggregate::KIND => by::<NameAggregate>(envelope),
         RoleAggregate::KIND => by::<RoleAggregate>(envelope),
         ServiceAggregate::KIND => by::<ServiceAggregate>(envelope),
+        WorkerAggregate::KIND => by::<WorkerAggregate>(envelope),
         other => panic!("add the aggregate `{other}` to this test"),
     }
 }

@@ -170,14 +170,18 @@ proptest! {
             let allowed = match event {
                 ServiceEvent::Created(_) => before.is_none() && matches!(after, Some(On | Off)),
                 ServiceEvent::Started(_) => (before, after) == (Some(Off), Some(On)),
-                ServiceEvent::Stopped(_) => (before, after) == (Some(On), Some(Off)),
+                // Off already, it lets the workers go that it had kept.
+                ServiceEvent::Stopped(_) => matches!(before, Some(On | Off)) && after == Some(Off),
                 ServiceEvent::Deactivated(_) => {
                     before_deactivation = before;
                     matches!(before, Some(On | Off)) && after == Some(Deactivated)
                 }
                 ServiceEvent::Reactivated(_) => before == Some(Deactivated) && after == before_deactivation,
                 ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
-                ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) => before == after,
+                ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
+                | ServiceEvent::HealthChanged(_) => {
+                    before == after
+                }
             };
             prop_assert!(allowed, "{:?} -> {:?} by {:?}", before, after, event);
         }

@@ -1,11 +1,12 @@
 //! What the views know of what is alive: where the routes in memory begin.
 
-use eai_core::log::live::{LiveClaim, LiveExecutor, LiveJob, LiveService, Snapshot};
+use eai_core::log::live::{LiveClaim, LiveExecutor, LiveJob, LiveService, LiveWorker, Snapshot};
 use eai_core::names::{AccountName, Name};
+use eai_core::worker::Condition;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
-use super::rows::{column, number, optional, time};
+use super::rows::{column, number, optional, optional_json, optional_time, time};
 use super::{Error, Views, checkpoint};
 
 impl Views {
@@ -22,6 +23,7 @@ impl Views {
                         ORDER BY sequence";
             let jobs = rows(text).fetch_all(&mut *transaction).await?;
             let executors = rows("SELECT * FROM executors").fetch_all(&mut *transaction).await?;
+            let workers = rows("SELECT * FROM workers").fetch_all(&mut *transaction).await?;
             let text = "SELECT id, full_name FROM accounts";
             let accounts = rows(text).fetch_all(&mut *transaction).await?;
             Ok(Snapshot {
@@ -29,6 +31,7 @@ impl Views {
                 services: read(&services, service)?,
                 jobs: read(&jobs, job)?,
                 executors: read(&executors, executor)?,
+                workers: read(&workers, worker)?,
                 accounts: read(&accounts, |row| Ok((column(row, "full_name")?, column(row, "id")?)))?,
             })
         })
@@ -46,7 +49,7 @@ fn read<T>(
 fn service(row: &SqliteRow) -> Result<LiveService, Error> {
     let account: AccountName = column(row, "account")?;
     let name: Name = column(row, "name")?;
-    Ok(LiveService::new(
+    let mut service = LiveService::new(
         column(row, "id")?,
         account.join(name),
         column(row, "status")?,
@@ -54,7 +57,36 @@ fn service(row: &SqliteRow) -> Result<LiveService, Error> {
         row.try_get("created_by")?,
         column(row, "runtime_id")?,
         optional(row, "config_key")?,
-    ))
+    );
+    service.queue = optional_json(row, "queue")?;
+    Ok(service)
+}
+
+fn worker(row: &SqliteRow) -> Result<LiveWorker, Error> {
+    let condition = match row.try_get("condition")? {
+        "well" => Condition::Well,
+        "stopped" => Condition::Stopped,
+        _ => Condition::Unhealthy {
+            reason: row.try_get("reason")?,
+        },
+    };
+    let restarted = optional_time(row, "restarted_on")?;
+    let reason: Option<String> = row.try_get("restart_reason")?;
+    Ok(LiveWorker {
+        service: column(row, "service_id")?,
+        index: number(row, "worker")?,
+        name: row.try_get("name")?,
+        job: column(row, "job")?,
+        run: number(row, "run")?,
+        condition,
+        message: row.try_get("message")?,
+        unlaunched: row.try_get("unlaunched")?,
+        failures: number(row, "failures")?,
+        since: time(row, "since")?,
+        started: time(row, "started_on")?,
+        restarted: restarted.zip(reason),
+        version: 0,
+    })
 }
 
 fn executor(row: &SqliteRow) -> Result<LiveExecutor, Error> {
@@ -79,6 +111,8 @@ fn job(row: &SqliteRow) -> Result<LiveJob, Error> {
         .try_get::<Option<u32>, _>("revision")?
         .unwrap_or_default();
     job.key = optional(row, "config_key")?;
+    job.worker = row.try_get("worker")?;
+    job.drain_until = optional_time(row, "drain_until")?;
     job.run = number(row, "run")?;
     job.phase = column(row, "state")?;
     job.ready = row.try_get("ready")?;

@@ -3,7 +3,7 @@
 use eai_core::digest::Digest;
 use eai_core::ids::{AccountId, DataId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
-use eai_core::service::Status;
+use eai_core::service::{Queue, Status};
 use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -141,6 +141,8 @@ pub struct ServiceRow {
     pub status: Status,
     /// Whether its URL takes requests without a token.
     pub public: bool,
+    /// Its queue, with the workers that are wanted now; none where its front end is a URL.
+    pub queue: Option<Queue>,
     /// When it was made.
     pub created_on: OffsetDateTime,
     /// Who made it.
@@ -175,6 +177,15 @@ pub(crate) fn optional<T: DeserializeOwned>(
 pub(crate) fn json<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T, Error> {
     let text: &str = row.try_get(name)?;
     serde_json::from_str(text).map_err(|error| Error::Row(format!("{name}: {error}")))
+}
+
+/// A column that may hold a JSON document.
+pub(crate) fn optional_json<T: DeserializeOwned>(
+    row: &SqliteRow,
+    name: &str,
+) -> Result<Option<T>, Error> {
+    let text: Option<&str> = row.try_get(name)?;
+    text.map(|_| json(row, name)).transpose()
 }
 
 pub(crate) fn time(row: &SqliteRow, name: &str) -> Result<OffsetDateTime, Error> {
@@ -292,6 +303,7 @@ impl FromRow for ServiceRow {
             role: row.try_get("role")?,
             status: column(row, "status")?,
             public: row.try_get("public")?,
+            queue: optional_json(row, "queue")?,
             created_on: time(row, "created_on")?,
             created_by: row.try_get("created_by")?,
             updated_on: time(row, "updated_on")?,

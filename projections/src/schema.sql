@@ -91,6 +91,8 @@ CREATE TABLE services (
     public     INTEGER NOT NULL,
     revision   INTEGER,
     config_key TEXT,
+    -- Its queue with the workers that are wanted now, as JSON.
+    queue      TEXT,
     created_on TEXT NOT NULL,
     created_by TEXT NOT NULL,
     updated_on TEXT NOT NULL,
@@ -107,6 +109,7 @@ CREATE TABLE jobs (
     service          TEXT,
     revision         INTEGER,
     config_key       TEXT,
+    worker           INTEGER,
     runtime_id       TEXT NOT NULL,
     runtime_version  INTEGER NOT NULL,
     runtime_manifest TEXT NOT NULL,
@@ -114,6 +117,8 @@ CREATE TABLE jobs (
     port             INTEGER NOT NULL,
     state            TEXT NOT NULL,
     state_info       TEXT NOT NULL,
+    -- Until when the run may go on with what it is at, where it is to end.
+    drain_until      TEXT,
     run              INTEGER NOT NULL,
     claim            INTEGER,
     executor         TEXT,
@@ -167,6 +172,28 @@ CREATE TABLE executors (
     started_on TEXT NOT NULL,
     updated_on TEXT NOT NULL,
     sequence INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The places in queues that workers fill.
+CREATE TABLE workers (
+    id             TEXT PRIMARY KEY,
+    service_id     TEXT NOT NULL,
+    worker         INTEGER NOT NULL,
+    name           TEXT NOT NULL,
+    account        TEXT NOT NULL,
+    job            TEXT NOT NULL,
+    run            INTEGER NOT NULL,
+    revision       INTEGER NOT NULL,
+    condition      TEXT NOT NULL,
+    reason         TEXT NOT NULL,
+    message        TEXT NOT NULL,
+    unlaunched     INTEGER NOT NULL,
+    failures       INTEGER NOT NULL,
+    since          TEXT NOT NULL,
+    started_on     TEXT NOT NULL,
+    restarted_on   TEXT,
+    restart_reason TEXT,
+    sequence       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Where each event is, by its id.

@@ -27,6 +27,15 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// End it once it is done with what it is at: a worker's run that was claimed.
+    Drain {
+        /// The run.
+        run: u32,
+        /// Why.
+        reason: String,
+        /// How long it may take to be done, in milliseconds.
+        drain_ms: u64,
+    },
     /// It ended.
     End(Ended),
     /// Run it again.

@@ -45,6 +45,10 @@ pub struct ForService {
     pub revision: u32,
     /// The key of its configuration.
     pub key: Digest,
+    /// Which worker of the service's queue it is, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    pub worker: Option<u32>,
 }
 
 /// An executor took the run: the job is QUEUED while image and data are prepared.
@@ -150,8 +154,12 @@ pub struct Thawed {
 pub struct Cancelling {
     /// The run.
     pub run: u32,
-    /// Why: `killed`, `service-stopped`, `superseded`, ….
+    /// Why: `killed`, `service-stopped`, `superseded`, `scaled-down`, ….
     pub reason: String,
+    /// How long a worker may go on with the task that it is at before it is told to end, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub drain_ms: Option<u64>,
 }
 
 /// The run ended, and the job with it.

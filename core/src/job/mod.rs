@@ -12,7 +12,7 @@ pub use event::{
     Cancelling, Claimed, Ended, Event, ForService, Frozen, Phases, Ready, Retried, Started,
     Submitted, Thawed, Unready,
 };
-pub use plan::{cancel, end, freeze, thaw};
+pub use plan::{cancel, drain, end, freeze, thaw};
 pub use state::{BadEndpoint, Endpoint, Job, Outcome, Phase, State};
 
 #[cfg(test)]
@@ -84,19 +84,12 @@ impl Aggregate for JobAggregate {
                     .into_iter()
                     .collect())
             }
-            Command::Cancel { run, reason } => match job.phase {
-                _ if *run != job.run => Err(Refusal::stale("the run is another one by now")),
-                Phase::Queued | Phase::Running => Ok(vec![Event::Cancelling(Cancelling {
-                    run: *run,
-                    reason: reason.clone(),
-                })]),
-                Phase::Cancelling => Ok(vec![]),
-                Phase::Queuing => Err(Refusal::stale("nobody has claimed the run")),
-                ended => Err(Refusal::conflict(
-                    "already-ended",
-                    format!("cannot cancel a job that is in state {ended}"),
-                )),
-            },
+            Command::Cancel { run, reason } => job.cancel(*run, reason, None),
+            Command::Drain {
+                run,
+                reason,
+                drain_ms,
+            } => job.cancel(*run, reason, Some(*drain_ms)),
             Command::End(ended) => job.end(ended),
             Command::Retry { run } => match job.phase {
                 Phase::Failed | Phase::Cancelled | Phase::Interrupted if *run == job.run + 1 => {
@@ -145,6 +138,7 @@ impl Aggregate for JobAggregate {
                 // Only what goes on can end by itself.
                 job.frozen = false;
                 job.cancel_reason = Some(cancelling.reason.clone());
+                job.drain_ms = cancelling.drain_ms;
             }
             Event::Ended(ended) => {
                 job.phase = ended.state.into();
@@ -173,7 +167,7 @@ impl Aggregate for JobAggregate {
             Command::Unready(_) => "unready",
             Command::Freeze(_) => "frozen",
             Command::Thaw(_) => "thawed",
-            Command::Cancel { .. } => "cancelling",
+            Command::Cancel { .. } | Command::Drain { .. } => "cancelling",
             Command::End(_) => "ended",
             Command::Retry { .. } => "retried",
         }
@@ -195,6 +189,7 @@ impl Job {
             frozen: false,
             endpoint: None,
             cancel_reason: None,
+            drain_ms: None,
             ended: None,
         }
     }
@@ -211,6 +206,30 @@ impl Job {
             Err(Refusal::stale(
                 "the run was claimed, or is another one by now",
             ))
+        }
+    }
+
+    fn cancel(&self, run: u32, reason: &str, drain_ms: Option<u64>) -> Result<Vec<Event>, Refusal> {
+        let cancelling = || {
+            Event::Cancelling(Cancelling {
+                run,
+                reason: reason.into(),
+                drain_ms,
+            })
+        };
+        match self.phase {
+            _ if run != self.run => Err(Refusal::stale("the run is another one by now")),
+            Phase::Queued | Phase::Running => Ok(vec![cancelling()]),
+            // Whoever waits for a task to be done may lose patience.
+            Phase::Cancelling if drain_ms.is_none() && self.drain_ms.is_some() => {
+                Ok(vec![cancelling()])
+            }
+            Phase::Cancelling => Ok(vec![]),
+            Phase::Queuing => Err(Refusal::stale("nobody has claimed the run")),
+            ended => Err(Refusal::conflict(
+                "already-ended",
+                format!("cannot cancel a job that is in state {ended}"),
+            )),
         }
     }
 

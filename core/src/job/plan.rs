@@ -32,6 +32,35 @@ pub fn cancel(
     run: u32,
     reason: &str,
 ) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
+    let command = Command::Cancel {
+        run,
+        reason: reason.into(),
+    };
+    ask_to_end(account, job, (run, reason), command)
+}
+
+/// The parts that end a worker's run once it is done with what it is at, or after `drain_ms`.
+pub fn drain(
+    account: &AccountName,
+    job: &Job,
+    run: u32,
+    reason: &str,
+    drain_ms: u64,
+) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
+    let command = Command::Drain {
+        run,
+        reason: reason.into(),
+        drain_ms,
+    };
+    ask_to_end(account, job, (run, reason), command)
+}
+
+fn ask_to_end(
+    account: &AccountName,
+    job: &Job,
+    (run, reason): (u32, &str),
+    command: Command,
+) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
     if run == job.run && job.phase == Phase::Queuing {
         let ended = Ended {
             run,
@@ -44,10 +73,6 @@ pub fn cancel(
         };
         return Ok(end(account, job, ended));
     }
-    let command = Command::Cancel {
-        run,
-        reason: reason.into(),
-    };
     let part = Part::<JobAggregate>::on(account.clone(), job.submitted.id, command);
     Ok(vec![part.boxed()])
 }

@@ -37,6 +37,8 @@ pub struct Job {
     pub endpoint: Option<Endpoint>,
     /// Why the current run is to end.
     pub cancel_reason: Option<String>,
+    /// How long it may go on with what it is at before it is told to end, in milliseconds.
+    pub drain_ms: Option<u64>,
     /// How the last run ended, if it did.
     pub ended: Option<Ended>,
 }

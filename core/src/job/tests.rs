@@ -25,6 +25,7 @@ fn submitted() -> Submitted {
             },
             revision: 1,
             key: configuration.key(),
+            worker: None,
         }),
         configuration: Box::new(configuration),
         account_id: AccountId(Uuid::from_u128(3)),
@@ -78,6 +79,7 @@ fn cancelling() -> Event {
     Event::Cancelling(Cancelling {
         run: 0,
         reason: "killed".into(),
+        drain_ms: None,
     })
 }
 
@@ -187,6 +189,29 @@ fn a_run_that_was_asked_to_end_is_cancelled() {
             Ok(vec![Event::Ended(end)])
         );
     }
+}
+
+#[test]
+fn a_worker_may_finish_what_it_is_at_until_somebody_loses_patience() {
+    let drain = |drain_ms| Command::Drain {
+        run: 0,
+        reason: "service-stopped".into(),
+        drain_ms,
+    };
+    let draining = Event::Cancelling(Cancelling {
+        run: 0,
+        reason: "service-stopped".into(),
+        drain_ms: Some(30_000),
+    });
+    let decided = decide(&life(READY), &drain(30_000));
+    assert_eq!(decided, Ok(vec![draining.clone()]));
+    let given = with(READY, [draining]);
+    assert_eq!(decide(&given, &drain(10)), Ok(vec![]));
+    let kill = Command::Cancel {
+        run: 0,
+        reason: "killed".into(),
+    };
+    assert_eq!(decide(&given, &kill), Ok(vec![cancelling()]));
 }
 
 #[test]

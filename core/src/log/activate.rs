@@ -53,7 +53,7 @@ impl Log {
                     job: run.job,
                     run: run.run,
                     submitted: match run.run {
-                        0 => Some(state.submission(&job)?),
+                        0 => Some(state.submitted(&job, None)?),
                         _ => None,
                     },
                 });

@@ -107,7 +107,8 @@ impl Controller {
         if self.live.is_abandoned(&job) {
             return self.interrupt(&job).await;
         }
-        let (Some(service), true) = (job.service, self.live.is_routable(&job)) else {
+        let takes_requests = job.worker.is_none() && self.live.is_routable(&job);
+        let (Some(service), true) = (job.service, takes_requests) else {
             return Ok(());
         };
         let command = Command::Switch(Switched {

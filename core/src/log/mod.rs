@@ -24,6 +24,7 @@ mod settle;
 mod setup;
 mod subscribe;
 mod watcher;
+mod worker_beats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub use error::Error;
 pub use read::{Position, Recorded};
 pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up};
 pub use subscribe::Subscription;
+pub use worker_beats::{WorkerBeat, WorkerBeats, WorkerHeard, WorkerState};
 
 #[cfg(feature = "sabotage")]
 use crate::command::Context;

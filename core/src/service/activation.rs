@@ -50,7 +50,7 @@ pub fn activate(
             (activated, job::Command::Retry { run })
         }
         Activation::New(activated) => {
-            let submitted = service.submission(job)?;
+            let submitted = service.submitted(job, None)?;
             (activated, job::Command::Submit(submitted))
         }
     };
@@ -71,6 +71,9 @@ impl Service {
         Self {
             status: created.status,
             before_deactivation: created.status,
+            queue: created.queue.clone(),
+            drain_ms: 0,
+            health: None,
             created,
             desired: None,
             tried: false,
@@ -100,8 +103,17 @@ impl Service {
     /// Which job a request leads to. `new` is the id of a job that would be new.
     pub fn activation(&self, new: JobId) -> Result<Activation, Refusal> {
         self.must_be_on()?;
+        self.activation_of(None, new)
+    }
+
+    /// The same for one worker, or for a job that takes requests.
+    pub(super) fn activation_of(
+        &self,
+        worker: Option<u32>,
+        new: JobId,
+    ) -> Result<Activation, Refusal> {
         let desired = self.desired()?;
-        let of_desired = |run: &&Activated| run.key == desired.key;
+        let of_desired = |run: &&Activated| run.key == desired.key && run.worker == worker;
         if let Some(alive) = self.live.iter().rev().find(of_desired) {
             return Ok(Activation::Join(alive.clone()));
         }
@@ -112,12 +124,14 @@ impl Service {
                 run: ended.run + 1,
                 revision,
                 key,
+                worker,
             }),
             None => Activation::New(Activated {
                 job: new,
                 run: 0,
                 revision,
                 key,
+                worker,
             }),
         })
     }
@@ -129,7 +143,7 @@ impl Service {
     }
 
     /// What a new job of the desired revision is.
-    pub(crate) fn submission(&self, job: &Job) -> Result<Submitted, Refusal> {
+    pub(crate) fn submitted(&self, job: &Job, worker: Option<u32>) -> Result<Submitted, Refusal> {
         let desired = self.desired()?;
         Ok(Submitted {
             id: job.id,
@@ -146,6 +160,7 @@ impl Service {
                 },
                 revision: desired.revision,
                 key: desired.key,
+                worker,
             }),
             configuration: desired.configuration.clone(),
             account_id: job.account_id,
@@ -166,7 +181,11 @@ impl Service {
     }
 
     pub(super) fn decide_activation(&self, wanted: &Activated) -> Result<Vec<Event>, Refusal> {
-        match self.activation(wanted.job)? {
+        let activation = match wanted.worker {
+            Some(index) => self.worker_activation(index, wanted.job)?,
+            None => self.activation(wanted.job)?,
+        };
+        match activation {
             Activation::Join(alive) if alive == *wanted => Ok(vec![]),
             Activation::Retry(next) | Activation::New(next) if next == *wanted => {
                 Ok(vec![Event::Activated(next)])
@@ -218,18 +237,33 @@ impl Service {
                     .desired
                     .as_ref()
                     .is_some_and(|desired| desired.key == activated.key);
-                self.reusable.retain(|run| run.key != activated.key);
+                self.reusable.retain(|run| !is_same_place(run, activated));
                 self.live.push(activated.clone());
             }
             Event::Switched(switched) => self.serving = Some(switched.clone()),
             Event::JobEnded(ended) => self.forget(ended),
-            Event::Stopped(_) | Event::Deactivated(_) => {
-                self.ending.append(&mut self.live);
-                self.serving = None;
+            Event::Stopped(stopped) => {
+                let usual = self.queue.as_ref().map(|queue| queue.stop_timeout_ms);
+                self.drain_ms = stopped.timeout_ms.or(usual).unwrap_or_default();
+                if !stopped.keep_workers {
+                    self.end_all();
+                }
+            }
+            Event::Deactivated(_) => self.end_all(),
+            Event::HealthChanged(health) => self.health = Some(health.clone()),
+            Event::Scaled(scaled) => {
+                if let Some(queue) = &mut self.queue {
+                    queue.workers = scaled.workers;
+                }
             }
             Event::Created(_) | Event::Started(_) | Event::Reactivated(_) => {}
         }
         self
+    }
+
+    fn end_all(&mut self) {
+        self.ending.append(&mut self.live);
+        self.serving = None;
     }
 
     fn forget(&mut self, ended: &JobEnded) {
@@ -249,12 +283,21 @@ impl Service {
             return;
         };
         if ended.state != Outcome::Succeeded {
-            self.reusable.retain(|other| other.key != run.key);
+            self.reusable.retain(|other| !is_same_place(other, &run));
             self.reusable.push(run);
-            let surplus = self.reusable.len().saturating_sub(MOST_REUSABLE);
+            let workers = self
+                .queue
+                .as_ref()
+                .map_or(0, |queue| queue.workers as usize);
+            let surplus = self.reusable.len().saturating_sub(MOST_REUSABLE + workers);
             self.reusable.drain(..surplus);
         }
     }
+}
+
+/// Whether a job of the one may run again in the place of the other.
+fn is_same_place(one: &Activated, other: &Activated) -> bool {
+    one.key == other.key && one.worker == other.worker
 }
 
 #[cfg(test)]

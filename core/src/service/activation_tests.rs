@@ -25,6 +25,7 @@ fn activated(content: &str, revision: u32, job: u128, run: u32) -> Activated {
         run,
         revision,
         key: configuration(content, 1).key(),
+        worker: None,
     }
 }
 
@@ -111,7 +112,7 @@ fn a_plan_on_an_older_state_is_refused() {
 #[test]
 fn a_service_that_is_off_starts_nothing() {
     let mut given = running();
-    given.push(Event::Stopped(Stopped {}));
+    given.push(Event::Stopped(Stopped::default()));
     assert_eq!(activation(&given).unwrap_err().code, "service-off");
     let command = Command::Activate(activated("a", 1, 10, 0));
     assert_eq!(decide(&given, &command).unwrap_err().code, "service-off");

@@ -1,6 +1,6 @@
 //! What may be asked of a service.
 
-use super::{Activated, Created, JobEnded, Switched};
+use super::{Activated, Created, HealthChanged, JobEnded, Stopped, Switched};
 use crate::job::Configuration;
 
 /// A command to one service.
@@ -12,6 +12,13 @@ pub enum Command {
     Start,
     /// End its jobs and take no traffic.
     Stop,
+    /// Give its workers nothing more to do, and end them unless they are to be kept.
+    StopWorkers(Stopped),
+    /// Have so many workers.
+    Scale {
+        /// How many.
+        workers: u32,
+    },
     /// Put it away: name, data and history stay.
     Deactivate,
     /// Bring it back as it was before it was deactivated.
@@ -20,6 +27,8 @@ pub enum Command {
     Revise(Box<Configuration>),
     /// Start a job, or run one again: exactly as [`super::Service::activation`] says.
     Activate(Activated),
+    /// Its workers are like this now.
+    ReportHealth(HealthChanged),
     /// Send requests to this run.
     Switch(Switched),
     /// One of its jobs ended.

@@ -1,6 +1,6 @@
 //! `service new`: one command over the service, its name, and the runtime and role that come with it.
 
-use super::{Command, Created, Resource, ServiceAggregate, Status};
+use super::{Command, Created, Queue, Resource, ServiceAggregate, Status};
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
 use crate::ids::{CommandId, DataId, RoleId, ServiceId};
@@ -19,6 +19,8 @@ pub struct New {
     pub role: Owned<RoleId>,
     /// Whether its URL takes requests without a token.
     pub public: bool,
+    /// Its queue; absent where its front end is a URL.
+    pub queue: Option<Queue>,
 }
 
 /// Whether a resource is made along with the service, or there already.
@@ -37,7 +39,9 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         runtime,
         role,
         public,
+        queue,
     } = new;
+    queue.as_ref().map_or(Ok(()), Queue::check)?;
     let id = ServiceId(command.aggregate(0));
     let mut parts = vec![name::reserve("service", &full_name, id.0)];
     let runtime = match runtime {
@@ -72,8 +76,14 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         name,
         runtime,
         role,
-        status: Status::On,
+        // Workers cost something from the moment they start: so that is asked for.
+        status: if queue.is_some() {
+            Status::Off
+        } else {
+            Status::On
+        },
         public,
+        queue,
     };
     parts.push(Part::<ServiceAggregate>::new(account, id, Command::Create(created)).boxed());
     Ok(parts)
@@ -107,6 +117,7 @@ mod tests {
             runtime: Owned::Made,
             role: Owned::Made,
             public: false,
+            queue: None,
         }
     }
 

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Status;
+use super::{Queue, Status};
 use crate::aggregate::events;
 use crate::digest::Digest;
+use crate::health;
 use crate::ids::{DataId, JobId, RoleId, ServiceId};
 use crate::job::{Configuration, Outcome};
 use crate::names::{FullName, Name};
@@ -26,6 +27,10 @@ pub struct Created {
     /// Whether its URL takes requests without a token.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+    /// Its queue; absent where its front end is a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Queue")]
+    pub queue: Option<Queue>,
 }
 
 /// Something that a service refers to, as it was named then.
@@ -43,8 +48,24 @@ pub struct Resource<Id> {
 pub struct Started {}
 
 /// A service takes no traffic and its jobs end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Stopped {}
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stopped {
+    /// Workers are given nothing more to do, and do not end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_workers: bool,
+    /// How long workers may go on with what they are at, in milliseconds; as the queue says where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Another number of workers is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scaled {
+    /// How many.
+    pub workers: u32,
+}
 
 /// A service was put away.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +100,10 @@ pub struct Activated {
     pub revision: u32,
     /// The key of the revision's configuration.
     pub key: Digest,
+    /// Which worker of a queue it is, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    pub worker: Option<u32>,
 }
 
 /// Requests go to this run from now on.
@@ -99,6 +124,21 @@ pub struct JobEnded {
     pub run: u32,
     /// How.
     pub state: Outcome,
+}
+
+/// The health of a service's workers is another than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthChanged {
+    /// How they are together.
+    pub status: health::Status,
+    /// How many are wanted.
+    pub workers: u32,
+    /// How many work.
+    pub running: u32,
+    /// How many do not work, or not yet.
+    pub pending: u32,
+    /// With how many something is wrong.
+    pub unhealthy: u32,
 }
 
 events! {
@@ -122,5 +162,9 @@ events! {
         Switched(Switched) = "switched" 1,
         /// A run of one of the service's jobs ended.
         JobEnded(JobEnded) = "job_ended" 1,
+        /// Another number of workers is wanted.
+        Scaled(Scaled) = "scaled" 1,
+        /// The health of a service's workers is another than before.
+        HealthChanged(HealthChanged) = "health_changed" 1,
     }
 }

@@ -4,14 +4,19 @@ mod activation;
 mod command;
 mod create;
 mod event;
+mod queue;
 mod state;
 
 pub use activation::{Activation, Job, activate};
 pub use command::Command;
 pub use create::{New, Owned, create};
 pub use event::{
-    Activated, Created, Deactivated, Event, JobEnded, Reactivated, Resource, Revised, Started,
-    Stopped, Switched,
+    Activated, Created, Deactivated, Event, HealthChanged, JobEnded, Reactivated, Resource,
+    Revised, Scaled, Started, Stopped, Switched,
+};
+pub use queue::{
+    HEARTBEAT_TIMEOUT_MS, MAX_TIME_MS, MAX_WORKERS, MIN_HEARTBEAT_TIMEOUT_MS, Queue,
+    STOP_TIMEOUT_MS, activate_worker,
 };
 pub use state::{Service, State, Status};
 
@@ -49,7 +54,16 @@ impl Aggregate for ServiceAggregate {
                     ),
                 ));
             }
-            (Command::Stop, Status::On) => vec![Event::Stopped(Stopped {})],
+            (Command::Start, Status::On) => service.start_again()?,
+            (Command::Stop, Status::On) => vec![Event::Stopped(Stopped::default())],
+            (Command::Stop, Status::Off) => service.stop_again(&Stopped::default()),
+            (Command::StopWorkers(stopped), Status::On) => {
+                service.queue()?;
+                vec![Event::Stopped(stopped.clone())]
+            }
+            (Command::StopWorkers(stopped), Status::Off) => service.stop_again(stopped),
+            (Command::Scale { workers }, _) => service.scale(*workers)?,
+            (Command::ReportHealth(health), _) => service.report_health(health)?,
             (Command::Deactivate, Status::On | Status::Off) => {
                 vec![Event::Deactivated(Deactivated {})]
             }
@@ -58,9 +72,11 @@ impl Aggregate for ServiceAggregate {
                     status: service.before_deactivation,
                 })]
             }
-            (Command::Start | Command::Reactivate, Status::On)
-            | (Command::Stop | Command::Reactivate, Status::Off)
-            | (Command::Stop | Command::Deactivate, Status::Deactivated)
+            (Command::Reactivate, Status::On | Status::Off)
+            | (
+                Command::Stop | Command::StopWorkers(_) | Command::Deactivate,
+                Status::Deactivated,
+            )
             | (Command::Create(_), _) => vec![],
             (Command::Revise(configuration), _) => service.revise(configuration),
             (Command::Activate(wanted), _) => return service.decide_activation(wanted),
@@ -85,9 +101,12 @@ impl Aggregate for ServiceAggregate {
                 set(state, Status::Deactivated).map(|service| service.follow(event))
             }
             Event::Reactivated(reactivated) => set(state, reactivated.status),
-            Event::Revised(_) | Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) => {
-                state.map(|service| service.follow(event))
-            }
+            Event::Revised(_)
+            | Event::Activated(_)
+            | Event::Switched(_)
+            | Event::JobEnded(_)
+            | Event::Scaled(_)
+            | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
         }
     }
 
@@ -95,7 +114,9 @@ impl Aggregate for ServiceAggregate {
         match command {
             Command::Create(_) => "created",
             Command::Start => "started",
-            Command::Stop => "stopped",
+            Command::Stop | Command::StopWorkers(_) => "stopped",
+            Command::Scale { .. } => "scaled",
+            Command::ReportHealth(_) => "health_changed",
             Command::Deactivate => "deactivated",
             Command::Reactivate => "reactivated",
             Command::Revise(_) => "revised",
@@ -127,11 +148,12 @@ mod tests {
             },
             status: Status::On,
             public: false,
+            queue: None,
         })
     }
 
     fn stopped() -> Event {
-        Event::Stopped(Stopped {})
+        Event::Stopped(Stopped::default())
     }
 
     fn deactivated() -> Event {

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activated, Created, Revised, Switched};
+use super::{Activated, Created, HealthChanged, Queue, Revised, Switched};
 
 /// A service, once it was made.
 pub type State = Option<Service>;
@@ -27,9 +27,15 @@ pub struct Service {
     pub live: Vec<Activated>,
     /// The runs that did not end yet, and have to since the service was stopped.
     pub ending: Vec<Activated>,
+    /// How long workers among them may go on with what they are at, in milliseconds.
+    pub drain_ms: u64,
+    /// How its workers were when that was last told.
+    pub health: Option<HealthChanged>,
+    /// Its queue, with the number of workers that is wanted now.
+    pub queue: Option<Queue>,
     /// The run that requests go to.
     pub serving: Option<Switched>,
-    /// The newest runs that did not succeed, one for each key, newest last: a job to run again.
+    /// The newest runs that did not succeed, one for each key and worker, newest last: a job to run again.
     pub reusable: Vec<Activated>,
 }
 

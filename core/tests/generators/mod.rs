@@ -141,22 +141,27 @@ commands! {
     };
     service: eai_core::service::Command = {
         use eai_core::ids::{RoleId, ServiceId};
-        use eai_core::service::{Activated, Command, Created, JobEnded, Resource, Status, Switched};
+        use eai_core::service::{Activated, Command, Created, JobEnded, Queue, Resource, Status, Stopped, Switched};
         // No service is made deactivated: `service new` makes it on, or off where it works a queue.
-        let create = (one_of_few(), full_name(), select(vec![Status::On, Status::Off])).prop_map(|(id, full_name, status)| {
+        let create = (one_of_few(), full_name(), prop::option::of(1..3_u32)).prop_map(|(id, full_name, workers)| {
             Command::Create(Created {
                 id: ServiceId(id),
                 name: full_name.name.clone(),
                 runtime: Resource { id: DataId(id), full_name: full_name.clone() },
                 role: Resource { id: RoleId(id), full_name },
-                status,
+                status: if workers.is_some() { Status::Off } else { Status::On },
                 public: false,
+                queue: workers.map(Queue::of),
             })
         });
-        let others = select(vec![Command::Start, Command::Stop, Command::Deactivate, Command::Reactivate]);
+        let stop = |keep_workers| Command::StopWorkers(Stopped { keep_workers, timeout_ms: Some(5) });
+        let others = select(vec![
+            Command::Start, Command::Stop, Command::Deactivate, Command::Reactivate,
+            stop(false), stop(true), Command::Scale { workers: 1 }, Command::Scale { workers: 2 },
+        ]);
         let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
-        let activate = (job_id(), 0..3_u32, 1..3_u32, configuration()).prop_map(|(job, run, revision, configuration)| {
-            Command::Activate(Activated { job, run, revision, key: configuration.key() })
+        let activate = (job_id(), 0..3_u32, 1..3_u32, configuration(), prop::option::of(0..3_u32)).prop_map(|(job, run, revision, configuration, worker)| {
+            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker })
         });
         let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Switch(Switched { job, run }));
         let end = (job_id(), 0..3_u32, outcome()).prop_map(|(job, run, state)| Command::EndJob(JobEnded { job, run, state }));
@@ -192,6 +197,7 @@ commands! {
                 .prop_map(|((run, claim), reason)| Command::Freeze(Frozen { run, claim, reason: reason.into() })),
             2 => run().prop_map(|(run, claim)| Command::Thaw(Thawed { run, claim })),
             2 => (0..3_u32).prop_map(|run| Command::Cancel { run, reason: "killed".into() }),
+            1 => (0..3_u32).prop_map(|run| Command::Drain { run, reason: "service-stopped".into(), drain_ms: 5 }),
             3 => (0..3_u32, prop::option::of(1..4_u32), outcome()).prop_map(|(run, claim, state)| Command::End(Ended {
                 run, claim, state, reason: "exit".into(), message: String::new(), exit_code: Some(1), signal: None,
             })),

@@ -67,6 +67,7 @@ pub(crate) fn new_service(id: CommandId, name: &str) -> Parts {
         runtime: Owned::Made,
         role: Owned::Made,
         public: false,
+        queue: None,
     };
     service::create(id, new).unwrap()
 }

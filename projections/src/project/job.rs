@@ -76,10 +76,11 @@ pub(super) async fn apply(
         Event::Frozen(frozen) => set_frozen(connection, fact, true, &frozen.reason).await,
         Event::Thawed(_) => set_frozen(connection, fact, false, "").await,
         Event::Cancelling(cancelling) => {
-            let text = "UPDATE jobs SET state = 'CANCELLING', frozen = 0, state_info = ?, updated_on = ? \
-                        WHERE id = ?";
+            let text = "UPDATE jobs SET state = 'CANCELLING', frozen = 0, state_info = ?, drain_until = ?, \
+                        updated_on = ? WHERE id = ?";
             sqlx::query(text)
                 .bind(&cancelling.reason)
+                .bind(cancelling.drain_ms.and_then(|drain| fact.later(drain)))
                 .bind(&fact.time)
                 .bind(fact.aggregate)
                 .execute(&mut *connection)
@@ -90,7 +91,7 @@ pub(super) async fn apply(
         Event::Ended(ended) => end(connection, fact, &ended).await,
         Event::Retried(retried) => {
             let text = "UPDATE jobs SET state = 'QUEUING', state_info = '', run = ?, ready = 0, frozen = 0, endpoint = NULL, \
-                        claim = NULL, executor = NULL, epoch = NULL, updated_on = ? WHERE id = ?";
+                        claim = NULL, executor = NULL, epoch = NULL, drain_until = NULL, updated_on = ? WHERE id = ?";
             sqlx::query(text)
                 .bind(retried.run)
                 .bind(&fact.time)
@@ -115,10 +116,10 @@ async fn submit(
         Some(user) => Actor::User(user).to_string(),
         None => fact.actor.to_owned(),
     };
-    let text = "INSERT OR IGNORE INTO jobs (id, name, account, service_id, service, revision, config_key, \
+    let text = "INSERT OR IGNORE INTO jobs (id, name, account, service_id, service, revision, config_key, worker, \
                 runtime_id, runtime_version, runtime_manifest, spec, port, state, state_info, run, ready, \
                 created_on, created_by, updated_on, sequence) \
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'QUEUING', '', 0, 0, ?, ?, ?, ?)";
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'QUEUING', '', 0, 0, ?, ?, ?, ?)";
     sqlx::query(text)
         .bind(fact.aggregate)
         .bind(submitted.name.as_ref().map(ToString::to_string))
@@ -127,6 +128,7 @@ async fn submit(
         .bind(behind.map(|behind| behind.service.full_name.to_string()))
         .bind(behind.map(|behind| behind.revision))
         .bind(behind.map(|behind| behind.key.to_string()))
+        .bind(behind.and_then(|behind| behind.worker))
         .bind(configuration.runtime.data.to_string())
         .bind(number(configuration.runtime.version))
         .bind(configuration.runtime.manifest.to_string())

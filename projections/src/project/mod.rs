@@ -7,12 +7,14 @@ mod job;
 mod name;
 mod role;
 mod service;
+mod worker;
 
 use eai_core::aggregate::{Aggregate, DecodeError, Event};
 use eai_core::envelope::{Envelope, TypeParts};
 use eai_core::log;
 use sqlx::sqlite::SqliteConnection;
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 
 use super::Error;
 
@@ -45,6 +47,13 @@ impl<'a> Fact<'a> {
             data: envelope.data.get(),
             sequence: super::checkpoint::number(sequence),
         })
+    }
+
+    /// Its time and so many milliseconds.
+    fn later(&self, milliseconds: u64) -> Option<String> {
+        let time = OffsetDateTime::parse(&self.time, &Rfc3339).ok()?;
+        let later = time.checked_add(Duration::milliseconds(i64::try_from(milliseconds).ok()?))?;
+        later.format(&Rfc3339).ok()
     }
 
     fn decode<A: Aggregate>(&self) -> Result<A::Event, DecodeError> {
@@ -82,5 +91,6 @@ pub(crate) async fn apply(
         name eai_core::name::NameAggregate,
         role eai_core::role::RoleAggregate,
         service eai_core::service::ServiceAggregate,
+        worker eai_core::worker::WorkerAggregate,
     }
 }

@@ -13,8 +13,8 @@ pub(super) async fn apply(
     let status = match event {
         Event::Created(created) => {
             let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
-                        role, status, public, created_on, created_by, updated_on, sequence) \
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                        role, status, public, queue, created_on, created_by, updated_on, sequence) \
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
             sqlx::query(text)
                 .bind(created.id.to_string())
                 .bind(created.name.as_str())
@@ -25,6 +25,11 @@ pub(super) async fn apply(
                 .bind(created.role.full_name.to_string())
                 .bind(created.status.to_string())
                 .bind(created.public)
+                .bind(
+                    created
+                        .queue
+                        .and_then(|queue| serde_json::to_string(&queue).ok()),
+                )
                 .bind(&fact.time)
                 .bind(fact.actor)
                 .bind(&fact.time)
@@ -49,8 +54,20 @@ pub(super) async fn apply(
                 .await?;
             return Ok(());
         }
-        // Jobs tell their own story.
-        Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) => return Ok(()),
+        Event::Scaled(scaled) => {
+            let text = "UPDATE services SET queue = json_set(queue, '$.workers', ?), updated_on = ? WHERE id = ?";
+            sqlx::query(text)
+                .bind(scaled.workers)
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(connection)
+                .await?;
+            return Ok(());
+        }
+        // Jobs and workers tell their own story.
+        Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) | Event::HealthChanged(_) => {
+            return Ok(());
+        }
     };
     sqlx::query("UPDATE services SET status = ?, updated_on = ? WHERE id = ?")
         .bind(status.to_string())

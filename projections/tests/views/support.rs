@@ -85,6 +85,7 @@ pub(crate) async fn new_service(log: &Log, name: &str) -> ServiceId {
         runtime: Owned::Made,
         role: Owned::Made,
         public: false,
+        queue: None,
     };
     let outcome = execute(log, id, &service::create(id, new).unwrap()).await;
     assert_eq!(outcome.events as u64, CREATED);

@@ -132,6 +132,7 @@ pub(crate) async fn create(
             runtime,
             role,
             public: wanted.public,
+            queue: None,
         },
     )?;
     let context = command::context(&caller, id, &headers);

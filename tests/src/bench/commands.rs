@@ -202,6 +202,7 @@ pub(crate) fn make(id: CommandId, index: usize) -> Vec<Box<dyn AnyPart>> {
         runtime: Owned::Made,
         role: Owned::Made,
         public: false,
+        queue: None,
     };
     service::create(id, new).expect("a service")
 }

@@ -13,7 +13,8 @@ use crate::job::{self, JobAggregate, Phase};
 use crate::names::AccountName;
 use crate::service::{self, ServiceAggregate, Status};
 use crate::subject::Address;
-use time::OffsetDateTime;
+use crate::worker::{self, WorkerAggregate};
+use time::{Duration, OffsetDateTime};
 
 impl Live {
     /// Folds an event; those of other kinds, and those that this version cannot read, change nothing.
@@ -63,6 +64,12 @@ impl Live {
                     self.job_event(id, account, (sequence, envelope.time, cause), event);
                 }
             }
+            WorkerAggregate::KIND => {
+                let event = decode::<WorkerAggregate>(parts, data)?;
+                if let Some(id) = worker::parse_id(id) {
+                    self.worker_event(id, (sequence, envelope.time), event);
+                }
+            }
             AccountAggregate::KIND => {
                 if let account::Event::Created(created) = decode::<AccountAggregate>(parts, data)? {
                     let accounts = self.inner.accounts.pin();
@@ -95,6 +102,7 @@ impl Live {
             let (status, public, runtime) = (created.status, created.public, created.runtime.id);
             let actor = actor.to_owned();
             let mut service = LiveService::new(id, name, status, public, actor, runtime, None);
+            service.queue = created.queue;
             service.cause = Some(cause);
             service.version = sequence;
             self.put_service(service);
@@ -112,8 +120,17 @@ impl Live {
             Event::Deactivated(_) => service.status = Status::Deactivated,
             Event::Reactivated(reactivated) => service.status = reactivated.status,
             Event::Revised(revised) => service.key = Some(revised.key),
+            Event::Scaled(scaled) => {
+                if let Some(queue) = &mut service.queue {
+                    queue.workers = scaled.workers;
+                }
+            }
             // Jobs tell what is alive; policies want to know all the same.
-            Event::Created(_) | Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) => {}
+            Event::Created(_)
+            | Event::Activated(_)
+            | Event::Switched(_)
+            | Event::JobEnded(_)
+            | Event::HealthChanged(_) => {}
         }
         self.put_service(self.routed(service));
     }
@@ -167,9 +184,11 @@ impl Live {
             }
             Event::Frozen(_) => job.frozen = true,
             Event::Thawed(_) => job.frozen = false,
-            Event::Cancelling(_) => {
+            Event::Cancelling(cancelling) => {
                 job.phase = Phase::Cancelling;
                 job.frozen = false;
+                let drain = cancelling.drain_ms.and_then(|ms| i64::try_from(ms).ok());
+                job.drain_until = drain.map(|ms| time + Duration::milliseconds(ms));
             }
             Event::Ended(ended) => {
                 job.phase = ended.state.into();
@@ -188,6 +207,7 @@ impl Live {
                 job.frozen = false;
                 job.endpoint = None;
                 job.phases = None;
+                job.drain_until = None;
                 job.ended = None;
             }
         }

@@ -4,8 +4,10 @@
 //! sequence and then follows the log; reading it takes no lock. It decides nothing: a command that was planned
 //! on it is corrected by its expectation.
 
+mod executors;
 mod feed;
 mod fold;
+mod workers;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,13 +19,14 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::command::Cause;
 use crate::digest::Digest;
-use crate::executor::Standing;
 use crate::ids::{AccountId, DataId, ExecutorId, JobId, ServiceId};
 use crate::job::{Ended, Endpoint, Phase, Phases, Submitted};
 use crate::names::{AccountName, FullName};
-use crate::service::Status;
+use crate::service::{Queue, Status};
 
+pub use executors::LiveExecutor;
 pub use feed::Feed;
+pub use workers::LiveWorker;
 
 /// How many changes a slow listener may be behind before it has to look at everything.
 const CHANGES: usize = 8192;
@@ -45,6 +48,7 @@ struct Inner {
     accounts: HashMap<AccountName, AccountId>,
     jobs: HashMap<JobId, Arc<LiveJob>>,
     executors: HashMap<ExecutorId, Arc<LiveExecutor>>,
+    workers: HashMap<(ServiceId, u32), Arc<LiveWorker>>,
     ended: Mutex<VecDeque<JobId>>,
     changes: broadcast::Sender<Change>,
     sequence: watch::Sender<u64>,
@@ -55,7 +59,7 @@ struct Inner {
 /// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A service: its status, its revision, or which of its jobs are alive.
+    /// A service: its status, its revision, how its workers are, or which of its jobs are alive.
     Service(ServiceId),
     /// A job.
     Job(JobId),
@@ -93,6 +97,8 @@ pub struct LiveService {
     pub runtime: DataId,
     /// The key of what it is to run, once that is known.
     pub key: Option<Digest>,
+    /// Its queue, with the number of workers that is wanted now.
+    pub queue: Option<Queue>,
     /// The jobs that are alive, oldest first.
     pub jobs: Vec<JobId>,
     /// The job that requests go to, while it takes traffic and one is ready.
@@ -117,6 +123,8 @@ pub struct LiveJob {
     pub revision: u32,
     /// The key of its configuration.
     pub key: Option<Digest>,
+    /// Which worker of the service's queue it is.
+    pub worker: Option<u32>,
     /// The port on which it answers.
     pub port: u16,
     /// The current run.
@@ -137,6 +145,8 @@ pub struct LiveJob {
     pub since: OffsetDateTime,
     /// How long the phases of its start took.
     pub phases: Option<Phases>,
+    /// Until when the run may go on with what it is at, where it is to end.
+    pub drain_until: Option<OffsetDateTime>,
     /// How the last run ended, once it did.
     pub ended: Option<Ended>,
     /// The sequence of the newest event about it; 0 if none came by here.
@@ -157,23 +167,6 @@ pub struct LiveClaim {
     pub claim: u32,
 }
 
-/// An executor at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveExecutor {
-    /// Its id.
-    pub id: ExecutorId,
-    /// The account that its events are in.
-    pub account: AccountName,
-    /// Its epoch.
-    pub epoch: u32,
-    /// Whether it started and did not end since.
-    pub started: bool,
-    /// Whether it was declared lost in this epoch.
-    pub lost: bool,
-    /// Whether it takes no new jobs.
-    pub draining: bool,
-}
-
 /// What is alive at a sequence, as the views have it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -185,6 +178,8 @@ pub struct Snapshot {
     pub jobs: Vec<LiveJob>,
     /// Every executor.
     pub executors: Vec<LiveExecutor>,
+    /// Every worker of a queue.
+    pub workers: Vec<LiveWorker>,
     /// Every account with its id.
     pub accounts: Vec<(AccountName, AccountId)>,
 }
@@ -218,6 +213,7 @@ impl Live {
                 accounts: HashMap::new(),
                 jobs: HashMap::new(),
                 executors: HashMap::new(),
+                workers: HashMap::new(),
                 ended: Mutex::new(VecDeque::new()),
                 changes,
                 sequence,
@@ -227,6 +223,9 @@ impl Live {
         for executor in snapshot.executors {
             let executors = live.inner.executors.pin();
             executors.insert(executor.id, Arc::new(executor));
+        }
+        for worker in snapshot.workers {
+            live.load_worker(worker);
         }
         for (name, id) in snapshot.accounts {
             live.inner.accounts.pin().insert(name, id);
@@ -394,6 +393,8 @@ impl Live {
         let ready = jobs.filter(|job| self.is_routable(job));
         let route = match service.status {
             // What the service is to run now, even where that is an earlier configuration again.
+            // A queue takes tasks, and no requests.
+            _ if service.queue.is_some() => None,
             Status::On => ready.max_by_key(|job| (job.key == service.key, job.revision)),
             Status::Off | Status::Deactivated => None,
         };
@@ -403,15 +404,6 @@ impl Live {
     fn tell(&self, change: Change) {
         // Nobody listens, perhaps.
         drop(self.inner.changes.send(change));
-    }
-}
-
-// === impl LiveExecutor ===
-
-impl LiveExecutor {
-    /// Where it is.
-    pub fn standing(&self) -> Standing {
-        Standing::of(self.started, self.lost, self.draining)
     }
 }
 
@@ -436,6 +428,7 @@ impl LiveService {
             created_by,
             runtime,
             key,
+            queue: None,
             jobs: Vec::new(),
             route: None,
             cause: None,
@@ -461,6 +454,7 @@ impl LiveJob {
             service: None,
             revision: 0,
             key: None,
+            worker: None,
             port,
             run: 0,
             phase: Phase::Queuing,
@@ -471,6 +465,7 @@ impl LiveJob {
             endpoint: None,
             since: OffsetDateTime::UNIX_EPOCH,
             phases: None,
+            drain_until: None,
             ended: None,
             version: 0,
             cause: None,
@@ -486,6 +481,7 @@ impl LiveJob {
             service: behind.map(|behind| behind.service.id),
             revision: behind.map_or(0, |behind| behind.revision),
             key: behind.map(|behind| behind.key),
+            worker: behind.and_then(|behind| behind.worker),
             ..Self::queuing(submitted.id, account, port)
         }
     }
