@@ -9,6 +9,7 @@ use crate::job::JobAggregate;
 use crate::name::NameAggregate;
 use crate::role::RoleAggregate;
 use crate::service::ServiceAggregate;
+use crate::task::TaskAggregate;
 use crate::worker::WorkerAggregate;
 
 macro_rules! aggregates {
@@ -39,5 +40,6 @@ aggregates! {
     NameAggregate,
     RoleAggregate,
     ServiceAggregate,
+    TaskAggregate,
     WorkerAggregate,
 }

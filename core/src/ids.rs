@@ -49,12 +49,21 @@ ids! {
     ServiceId,
     /// A job: one execution from start to end, in one or more runs.
     JobId,
+    /// A task: something that a worker of a service is to do.
+    TaskId,
     /// Where jobs run.
     ExecutorId,
     /// A command, chosen by the client: the idempotency key.
     CommandId,
     /// An event in the log.
     EventId,
+}
+
+impl TaskId {
+    /// The id of the task that has this key in a service: the same key is the same task, whoever submits it.
+    pub fn keyed(service: ServiceId, key: &str) -> Self {
+        Self(Uuid::new_v5(&service.0, format!("task/{key}").as_bytes()))
+    }
 }
 
 impl CommandId {
@@ -90,5 +99,7 @@ mod tests {
             command.aggregate(0).to_string(),
             "55ebd938-67e9-557b-a833-7f493acd8231"
         );
+        let service = ServiceId(Uuid::from_u128(7));
+        assert_ne!(TaskId::keyed(service, "a"), TaskId::keyed(service, "b"));
     }
 }

@@ -23,6 +23,7 @@ pub mod role;
 pub mod service;
 pub mod spec;
 pub mod subject;
+pub mod task;
 pub mod worker;
 
 #[cfg(feature = "log")]

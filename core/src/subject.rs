@@ -1,18 +1,25 @@
 //! Subjects: every NATS subject of the event log is built and read here, and nowhere else.
 //!
-//! `eai.event.<organization>.<account>.<kind>.<id>.<event>`; what was stored is republished to `eai.live.…`.
+//! `eai.event.<organization>.<account>.<kind>.<id>.<event>`; what was stored is republished to `eai.live.…`. Tasks
+//! have a log of their own, `eai.task.…`, which is not republished.
 
 use std::fmt;
 
+use crate::aggregate::Aggregate;
 use crate::ids::{ExecutorId, ServiceId};
 use crate::names::{self, AccountName};
+use crate::task::TaskAggregate;
 
 /// The prefix of what is appended.
 pub const EVENT: &str = "eai.event";
+/// The prefix of what is appended to the log of tasks.
+pub const TASK: &str = "eai.task";
 /// The prefix of what was stored.
 pub const LIVE: &str = "eai.live";
 /// The subjects of the event stream.
 pub const ALL_EVENTS: &str = "eai.event.>";
+/// The subjects of the stream of tasks.
+pub const ALL_TASKS: &str = "eai.task.>";
 /// Where stored events are republished.
 pub const ALL_LIVE: &str = "eai.live.>";
 /// Where executors give signs of life.
@@ -29,6 +36,14 @@ pub const ALL_WORKER_HEARTBEATS: &str = "eai.heartbeat.worker.*.*";
 /// Where one worker does.
 pub fn worker_heartbeat(service: ServiceId, index: u32) -> String {
     format!("eai.heartbeat.worker.{service}.{index}")
+}
+
+/// The prefix of what is appended to aggregates of a kind.
+pub fn prefix(kind: &str) -> &'static str {
+    match kind {
+        TaskAggregate::KIND => TASK,
+        _ => EVENT,
+    }
 }
 
 /// Where one aggregate's events are: its account, kind and id.
@@ -96,7 +111,8 @@ impl Address {
     fn stem(&self) -> String {
         let Self { account, kind, id } = self;
         format!(
-            "{EVENT}.{}.{}.{kind}.{id}",
+            "{}.{}.{}.{kind}.{id}",
+            prefix(kind),
             account.organization(),
             account.token()
         )
@@ -139,7 +155,10 @@ pub fn live_filter(account: &AccountName) -> String {
 impl<'a> Parts<'a> {
     /// Reads an event's subject; `None` if it isn't one.
     pub fn read(subject: &'a str) -> Option<Self> {
-        let mut tokens = subject.strip_prefix(EVENT)?.strip_prefix('.')?.split('.');
+        let rest = [EVENT, TASK]
+            .iter()
+            .find_map(|prefix| subject.strip_prefix(prefix))?;
+        let mut tokens = rest.strip_prefix('.')?.split('.');
         let parts = Self {
             organization: tokens.next()?,
             account: tokens.next()?,
@@ -158,7 +177,8 @@ impl<'a> Parts<'a> {
             parts.id,
             parts.event,
         ];
-        (tokens.next().is_none() && all.into_iter().all(word)).then_some(parts)
+        let whole = tokens.next().is_none() && all.into_iter().all(word);
+        (whole && subject.starts_with(prefix(parts.kind))).then_some(parts)
     }
 
     /// The account that the subject names.
@@ -196,12 +216,23 @@ mod tests {
         assert_eq!(parts.account().unwrap(), account());
         for other in [
             "eai.event.a.b.c.d",
+            "eai.event.a.b.task.d.e",
+            "eai.task.a.b.c.d.e",
             "eai.event.a.b.c.d.e.f",
             "eai.live.a.b.c.d.e",
             "",
         ] {
             assert_eq!(Parts::read(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn tasks_have_a_log_of_their_own() {
+        let address = Address::new(account(), "task", "7");
+        let subject = address.event("done");
+        assert_eq!(subject, "eai.task.snow.testacc-sub.task.7.done");
+        let parts = Parts::read(&subject).unwrap();
+        assert_eq!((parts.kind, parts.id, parts.event), ("task", "7", "done"));
     }
 
     #[test]

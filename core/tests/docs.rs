@@ -137,6 +137,10 @@ An event is stored under `{event}.<organization>.<account>.<kind>.<id>.<event>` 
 joined with `-`, which no name contains: `snow.team.sub` is `snow.team-sub`. Listen to `{live}`: what is published
 to `{event}` may still lose against another command, and then it was never stored.
 
+Tasks have a log of their own, so that many of them leave room for all else: their events are stored under
+`{task}.<organization>.<account>.task.<id>.<event>`. They are not told to listeners, and those of tasks that
+ended are removed after a while: [queues](queues.md#how-long-tasks-are-kept).
+
 | to hear | subscribe to |
 |---|---|
 | all of an account | `{live}.snow.testacc.>` |
@@ -148,6 +152,7 @@ to `{event}` may still lose against another command, and then it was never store
         table = fields(&envelope, "attribute"),
         event = subject::EVENT,
         live = subject::LIVE,
+        task = subject::TASK,
     )];
     for (kind, entries) in catalogue::kinds() {
         page.push(format!(
@@ -167,7 +172,7 @@ to `{event}` may still lose against another command, and then it was never store
             page.push(format!(
                 "Type `{event_type}`, schema [`{event_type}.json`](schemas/{event_type}.json), subject\n\
                  `{}.<organization>.<account>.{kind}.{}.{}`.\n",
-                subject::EVENT,
+                subject::prefix(kind),
                 aggregate_id(kind),
                 entry.name
             ));

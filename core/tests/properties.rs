@@ -20,6 +20,7 @@ use eai_core::role::RoleAggregate;
 use eai_core::service::{Event as ServiceEvent, ServiceAggregate, State as ServiceState, Status};
 use eai_core::spec::Spec;
 use eai_core::subject::{Address, LIVE, Parts, live_filter};
+use eai_core::task::TaskAggregate;
 use proptest::prelude::*;
 
 const CASES: u32 = 64;
@@ -127,6 +128,7 @@ histories! {
     name: NameAggregate,
     role: RoleAggregate,
     service: ServiceAggregate,
+    task: TaskAggregate,
 }
 
 proptest! {

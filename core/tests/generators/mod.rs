@@ -216,6 +216,66 @@ commands! {
             (1..6_u32).prop_map(|epoch| Command::Stop { epoch }),
         ]
     };
+    task: eai_core::task::Command = {
+        use eai_core::ids::{ServiceId, TaskId};
+        use eai_core::service::Resource;
+        use eai_core::task::{
+            AttemptFailed, Backoff, Claim, Command, Content, Done, Failure, Json, Submitted,
+        };
+        let inline = |text: &str| Content::Inline(Json::parse(text).unwrap());
+        let submit = (0..3_u32, any::<bool>(), select(vec!["1", "[ ]"])).prop_map(move |(retries, keyed, payload)| {
+            Command::Submit(Box::new(Submitted {
+                id: TaskId(Uuid::from_u128(1)),
+                service: Resource { id: ServiceId(Uuid::from_u128(2)), full_name: "snow.testacc.q".parse().unwrap() },
+                batch: None,
+                name: "a".into(),
+                worker: None,
+                worker_idx: None,
+                priority: 0,
+                not_before: None,
+                retries,
+                backoff: Backoff::default(),
+                timeout_ms: None,
+                key: keyed.then(|| "k".into()),
+                payload: inline(payload),
+            }))
+        });
+        let claim = Claim {
+            worker: "q:0".into(),
+            worker_idx: 0,
+            incarnation: "0".repeat(32),
+            job: JobId(Uuid::from_u128(3)),
+            claimed_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let failure = |claim: Claim| (1..5_u32).prop_map(move |attempt| Failure {
+            attempt,
+            claim: claim.clone(),
+            finished_at: OffsetDateTime::UNIX_EPOCH,
+            runtime_us: 1,
+            error: "no".into(),
+            traceback: None,
+            recovery: None,
+            logs: None,
+        });
+        prop_oneof![
+            3 => submit,
+            3 => failure(claim.clone()).prop_map(Command::Fail),
+            5 => failure(claim.clone()).prop_map(|failure| Command::FailAttempt(AttemptFailed {
+                failure,
+                retry_at: OffsetDateTime::UNIX_EPOCH,
+            })),
+            1 => (1..5_u32).prop_map(move |attempt| Command::Finish(Done {
+                attempt,
+                claim: claim.clone(),
+                finished_at: OffsetDateTime::UNIX_EPOCH,
+                runtime_us: 1,
+                result: inline("null"),
+                logs: None,
+            })),
+            1 => Just(Command::Cancel),
+            2 => Just(Command::Requeue),
+        ]
+    };
 }
 
 // === envelopes ===
