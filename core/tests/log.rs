@@ -23,4 +23,5 @@ mod log {
     mod storage;
     mod subscribe;
     mod support;
+    mod tasks;
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::history::SharedHistory;
-use super::publish::{Message, Published, publish};
+use super::publish::{Message, Published};
 use super::{Error, Log};
 use crate::command::{AnyPart, Context, Decided};
 use crate::digest::Digest;
@@ -152,7 +152,7 @@ impl Log {
             }
             let doubt = progress.doubt.clone();
             progress.doubt = Some("no answer to what was sent".into());
-            let reason = match publish(connection, &draft.messages).await {
+            let reason = match self.inner.publisher.publish(&draft.messages).await {
                 Published::Stored(last) => {
                     self.stored(&draft, &known, last)?;
                     return Ok(Outcome {
@@ -161,7 +161,7 @@ impl Log {
                         repeated: false,
                     });
                 }
-                Published::Full if doubt.is_none() => return Err(Error::Full),
+                Published::Full if doubt.is_none() => return Err(Error::Full(self.kind())),
                 Published::Full => "the log has no room".into(),
                 Published::Conflict(reason) => {
                     progress.doubt = doubt;

@@ -13,7 +13,7 @@ use crate::jws::{self, Algorithm};
 /// Inbox prefix of the platform's own client, apart from any other user's.
 pub const PLATFORM_INBOX: &str = "_INBOX_platform";
 
-/// Inbox prefix of the one that purges objects and output.
+/// Inbox prefix of the one that purges objects, output and tasks.
 pub const CLEANER_INBOX: &str = "_INBOX_cleaner";
 
 /// How long credentials of [`User::Setup`] live: long enough to create the streams at a start.
@@ -36,8 +36,8 @@ pub enum User {
     Platform,
     /// Creates and changes streams at a start, for a few minutes; destroys nothing either.
     Setup,
-    /// Purges the object store (what was uploaded and never used) and job output (what is too much of it). It can do
-    /// nothing else.
+    /// Purges the object store (what was uploaded and never used), job output (what is too much of it) and tasks
+    /// (what ended long ago). It can do nothing else.
     Cleaner,
     /// Asks the server about itself and updates account claims; a user of the system account.
     System,
@@ -116,6 +116,7 @@ pub fn user(kind: User, account: &KeyPair, user: &KeyPair, iat: i64) -> Result<S
             json!({"allow": [
                 format!("$JS.API.STREAM.PURGE.{}", super::objects::STREAM),
                 format!("$JS.API.STREAM.PURGE.{}", super::output::STREAM),
+                format!("$JS.API.STREAM.PURGE.{}", super::TASKS),
             ]}),
             json!({"allow": [format!("{CLEANER_INBOX}.>")]}),
         ),
@@ -287,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn the_cleaner_may_purge_objects_and_output_alone() {
+    fn the_cleaner_may_purge_objects_output_and_tasks_alone() {
         let claims = user_claims(User::Cleaner);
         assert_eq!(
             claims["nats"]["pub"],
-            json!({"allow": ["$JS.API.STREAM.PURGE.OBJ_eai_data", "$JS.API.STREAM.PURGE.EAI_LOGS"]})
+            json!({"allow": ["$JS.API.STREAM.PURGE.OBJ_eai_data", "$JS.API.STREAM.PURGE.EAI_LOGS", "$JS.API.STREAM.PURGE.EAI_TASKS"]})
         );
         assert_eq!(
             claims["nats"]["sub"],

@@ -1,5 +1,6 @@
 //! What can go wrong between a command and its events, worded for the user who waits for the answer.
 
+use super::LogKind;
 use crate::aggregate::Refusal;
 use crate::ids::CommandId;
 
@@ -22,18 +23,21 @@ pub enum Error {
     },
     /// Only the reserve is left; nothing was stored.
     #[error(
-        "the event log has {used} of {most} bytes and keeps the rest for stops and running work: \
-         start the server with a larger --log-max-bytes"
+        "the {log} has {used} of {most} bytes and keeps the rest for stops and running work: \
+         start the server with a larger {}",
+        .log.option()
     )]
     Reserved {
+        /// Which log.
+        log: LogKind,
         /// Bytes stored.
         used: u64,
         /// Bytes allowed.
         most: u64,
     },
     /// Not even the reserve is left; nothing was stored.
-    #[error("the event log is full: start the server with a larger --log-max-bytes")]
-    Full,
+    #[error("the {0} is full: start the server with a larger {option}", option = .0.option())]
+    Full(LogKind),
     /// No answer within the deadline: the command may have been stored or not.
     #[error(
         "the event log did not answer in time ({reason}); whether the command was stored is unknown: \

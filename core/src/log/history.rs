@@ -95,6 +95,11 @@ impl Log {
         histories.get_with(address.clone(), || SharedHistory::empty(initial()))
     }
 
+    /// Forgets an aggregate whose events were removed.
+    pub(super) fn forget(&self, address: &Address) {
+        self.inner.histories.invalidate(address);
+    }
+
     /// Brings a history up to what the leader has.
     pub(super) async fn catch_up(
         &self,

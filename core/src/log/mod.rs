@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod live;
 pub mod objects;
 pub mod output;
+pub mod tasks;
 
 mod activate;
 mod append;
@@ -16,7 +17,9 @@ mod controller;
 mod direct;
 mod error;
 mod fold;
+mod group;
 mod history;
+mod kind;
 mod publish;
 mod read;
 mod reserve;
@@ -37,8 +40,9 @@ pub use chain::Chain;
 pub use connect::{ConnectError, Connection, connect, connect_with};
 pub use controller::Controller;
 pub use error::Error;
+pub use kind::LogKind;
 pub use read::{Position, Recorded};
-pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up};
+pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up, set_up_tasks};
 pub use subscribe::Subscription;
 pub use worker_beats::{WorkerBeat, WorkerBeats, WorkerHeard, WorkerState};
 
@@ -48,11 +52,14 @@ use crate::command::Context;
 use crate::envelope::Actor;
 use crate::ids::PlatformId;
 use crate::subject::Address;
+use group::Publisher;
 use history::SharedHistory;
 use reserve::Reserve;
 
 /// The name of the stream that is the system of record.
 pub const STREAM: &str = "EAI_EVENTS";
+/// The name of the stream of tasks.
+pub const TASKS: &str = "EAI_TASKS";
 /// How many aggregates' states are kept in the process.
 const CACHED_AGGREGATES: u64 = 20_000;
 
@@ -98,26 +105,44 @@ pub struct Log {
 
 #[derive(Debug)]
 struct Inner {
+    kind: LogKind,
     connection: Connection,
     settings: Settings,
     source: String,
     histories: Cache<Address, SharedHistory>,
     reserve: Reserve,
+    publisher: Publisher,
 }
 
 impl Log {
     /// Opens the log on a server that [`set_up`] found in order.
     pub async fn open(connection: Connection, settings: Settings) -> Result<Self, Error> {
-        let reserve = Reserve::new(&connection).await?;
+        Self::open_kind(LogKind::Events, connection, settings).await
+    }
+
+    /// Opens the log of tasks on a server that [`set_up_tasks`] found in order.
+    pub async fn open_tasks(connection: Connection, settings: Settings) -> Result<Self, Error> {
+        Self::open_kind(LogKind::Tasks, connection, settings).await
+    }
+
+    async fn open_kind(
+        kind: LogKind,
+        connection: Connection,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let reserve = Reserve::new(kind, &connection).await?;
+        let publisher = Publisher::new(kind, connection.clone());
         let source = crate::envelope::source_urn(settings.platform);
         let histories = Cache::new(CACHED_AGGREGATES);
         Ok(Self {
             inner: Arc::new(Inner {
+                kind,
                 connection,
                 settings,
                 source,
                 histories,
                 reserve,
+                publisher,
             }),
         })
     }
@@ -125,6 +150,11 @@ impl Log {
     /// The connection, to see whether it stands.
     pub fn connection(&self) -> &Connection {
         &self.inner.connection
+    }
+
+    /// Which log it is.
+    pub fn kind(&self) -> LogKind {
+        self.inner.kind
     }
 
     /// Bytes stored and bytes allowed, as last seen.

@@ -4,7 +4,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Connection, Error, STREAM};
+use super::{Connection, Error, LogKind};
 use crate::ids::EventId;
 
 /// An event ready to be stored.
@@ -18,7 +18,7 @@ pub(super) struct Message {
 }
 
 /// What became of a publish.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Published {
     /// Stored; the sequence of the last message.
     Stored(u64),
@@ -31,13 +31,17 @@ pub(super) enum Published {
 }
 
 /// Stores the messages together or not at all.
-pub(super) async fn publish(connection: &Connection, messages: &[Message]) -> Published {
+pub(super) async fn publish(
+    kind: LogKind,
+    connection: &Connection,
+    messages: &[Message],
+) -> Published {
     if messages.is_empty() {
         return Published::Conflict("nothing to store".into());
     }
     let parts = messages.iter().map(|message| {
         let payload = message.payload.clone();
-        (message.subject.clone(), headers(message), payload)
+        (message.subject.clone(), headers(kind, message), payload)
     });
     let answer = send(connection, parts).await;
     match answer {
@@ -46,10 +50,10 @@ pub(super) async fn publish(connection: &Connection, messages: &[Message]) -> Pu
     }
 }
 
-fn headers(message: &Message) -> HeaderMap {
+fn headers(kind: LogKind, message: &Message) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-Msg-Id", message.id.to_string().as_str());
-    headers.insert("Nats-Expected-Stream", STREAM);
+    headers.insert("Nats-Expected-Stream", kind.stream());
     if let Some((filter, sequence)) = &message.expected {
         headers.insert(
             "Nats-Expected-Last-Subject-Sequence",

@@ -7,7 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Connection, Error, Log, STREAM, direct};
+use super::{Connection, Error, Log, LogKind, direct};
 use crate::digest::Digest;
 use crate::envelope::{self, Envelope};
 
@@ -65,19 +65,29 @@ impl Position {
 impl Log {
     /// The sequence of the newest event in the log; 0 if there is none.
     pub async fn last_sequence(&self) -> Result<u64, Error> {
-        stream_state(&self.inner.connection)
+        stream_state(self.inner.kind, &self.inner.connection)
             .await
             .map(|(state, _)| state.last_seq)
     }
 
     /// One event; `None` if the log has none with that sequence.
     pub async fn get(&self, sequence: u64) -> Result<Option<Recorded>, Error> {
-        message_get(&self.inner.connection, &json!({ "seq": sequence })).await
+        message_get(
+            self.inner.kind,
+            &self.inner.connection,
+            &json!({ "seq": sequence }),
+        )
+        .await
     }
 
     /// The newest event on a subject, as the stream's leader knows it.
     pub(super) async fn newest(&self, filter: &str) -> Result<Option<Recorded>, Error> {
-        message_get(&self.inner.connection, &json!({ "last_by_subj": filter })).await
+        message_get(
+            self.inner.kind,
+            &self.inner.connection,
+            &json!({ "last_by_subj": filter }),
+        )
+        .await
     }
 
     /// Up to `limit` events on `filter` from a position on, and whether there are more.
@@ -118,7 +128,8 @@ impl Log {
                 request["start_time"] = time.into();
             }
         }
-        let (found, more) = direct::get(&self.inner.connection, STREAM, &request).await?;
+        let (found, more) =
+            direct::get(&self.inner.connection, self.inner.kind.stream(), &request).await?;
         events.extend(found.into_iter().map(|message| {
             Recorded {
                 sequence: direct::number(&message, "Nats-Sequence"),
@@ -133,7 +144,10 @@ impl Log {
 }
 
 /// The stream's extent, and how many bytes it may have.
-pub(super) async fn stream_state(connection: &Connection) -> Result<(StreamState, u64), Error> {
+pub(super) async fn stream_state(
+    kind: LogKind,
+    connection: &Connection,
+) -> Result<(StreamState, u64), Error> {
     #[derive(Deserialize)]
     struct Info {
         config: Config,
@@ -144,10 +158,10 @@ pub(super) async fn stream_state(connection: &Connection) -> Result<(StreamState
         max_bytes: i64,
     }
     let answer = connection
-        .api(&format!("STREAM.INFO.{STREAM}"), &json!({}))
+        .api(&format!("STREAM.INFO.{}", kind.stream()), &json!({}))
         .await?;
     let info: Info = serde_json::from_slice(&answer.payload)
-        .map_err(|_| Error::Unavailable("the event stream has no info".into()))?;
+        .map_err(|_| Error::Unavailable(format!("the {kind} has no info")))?;
     Ok((
         info.state,
         u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
@@ -155,6 +169,7 @@ pub(super) async fn stream_state(connection: &Connection) -> Result<(StreamState
 }
 
 async fn message_get(
+    kind: LogKind,
     connection: &Connection,
     body: &serde_json::Value,
 ) -> Result<Option<Recorded>, Error> {
@@ -178,7 +193,7 @@ async fn message_get(
         description: String,
     }
     let answer = connection
-        .api(&format!("STREAM.MSG.GET.{STREAM}"), body)
+        .api(&format!("STREAM.MSG.GET.{}", kind.stream()), body)
         .await?;
     let answer: Answer = serde_json::from_slice(&answer.payload)
         .map_err(|error| Error::Unavailable(format!("a read answered nonsense: {error}")))?;

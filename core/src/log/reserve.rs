@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::read::stream_state;
-use super::{Connection, Error};
+use super::{Connection, Error, LogKind};
 use crate::command::Urgency;
 
 /// What the store adds to a message beside its subject and document: header block and record framing.
@@ -11,6 +11,7 @@ const OVERHEAD: u64 = 350;
 
 #[derive(Debug)]
 pub(super) struct Reserve {
+    kind: LogKind,
     most: AtomicU64,
     used: AtomicU64,
     /// Appended by this process since the server was asked last.
@@ -18,9 +19,10 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    pub(super) async fn new(connection: &Connection) -> Result<Self, Error> {
-        let (state, most) = stream_state(connection).await?;
+    pub(super) async fn new(kind: LogKind, connection: &Connection) -> Result<Self, Error> {
+        let (state, most) = stream_state(kind, connection).await?;
         Ok(Self {
+            kind,
             most: AtomicU64::new(most),
             used: AtomicU64::new(state.bytes),
             unconfirmed: AtomicU64::new(0),
@@ -53,7 +55,7 @@ impl Reserve {
         // Other processes append as well: ask anew after each hundredth of the log, and close to the limit.
         let stale = self.unconfirmed.load(Ordering::Relaxed) > most / 100;
         if (stale || self.is_reached()) && connection.is_up() {
-            let (state, most) = stream_state(connection).await?;
+            let (state, most) = stream_state(self.kind, connection).await?;
             self.most.store(most, Ordering::Relaxed);
             self.used.store(state.bytes, Ordering::Relaxed);
             self.unconfirmed.store(0, Ordering::Relaxed);
@@ -61,11 +63,13 @@ impl Reserve {
         let (used, most) = self.usage();
         if self.is_reached() {
             tracing::warn!(
+                log = %self.kind,
                 used,
                 most,
                 "log.reserve: only stops and deactivations are taken"
             );
-            Err(Error::Reserved { used, most })
+            let log = self.kind;
+            Err(Error::Reserved { log, used, most })
         } else {
             Ok(())
         }

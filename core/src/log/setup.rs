@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{self, Context};
 use serde::Deserialize;
 
-use super::{Connection, STREAM};
+use super::{Connection, LogKind};
 use crate::envelope::MAX_BYTES;
 use crate::subject::{ALL_EVENTS, ALL_LIVE};
 
@@ -61,18 +61,23 @@ pub enum SetupError {
     },
     /// The stream is there, and not as it must be.
     #[error(
-        "the stream {STREAM} is not as eai needs it: {differences}. \
-         Set it back as it was (`nats stream edit {STREAM}`), or start with another data directory"
+        "the stream {stream} is not as eai needs it: {differences}. \
+         Set it back as it was (`nats stream edit {stream}`), or start with another data directory"
     )]
     Differs {
+        /// Its name.
+        stream: &'static str,
         /// Each field, as it is and as it must be.
         differences: String,
     },
     /// The stream has more than it may have.
     #[error(
-        "the event log has {used} bytes, more than the {most} that it may have: start with a larger --log-max-bytes"
+        "the {log} has {used} bytes, more than the {most} that it may have: start with a larger {}",
+        .log.option()
     )]
     TooSmall {
+        /// Which log.
+        log: LogKind,
         /// Bytes stored.
         used: u64,
         /// Bytes asked for.
@@ -169,19 +174,30 @@ fn check_version(version: &str) -> Result<(), SetupError> {
 
 /// Makes the stream, or checks the one that is there. Safe to repeat. `setup` may create and update it.
 pub async fn set_up(setup: &Connection, max_bytes: u64) -> Result<(), SetupError> {
+    set_up_log(LogKind::Events, setup, max_bytes).await
+}
+
+/// Does the same for the stream of tasks.
+pub async fn set_up_tasks(setup: &Connection, max_bytes: u64) -> Result<(), SetupError> {
+    set_up_log(LogKind::Tasks, setup, max_bytes).await
+}
+
+async fn set_up_log(log: LogKind, setup: &Connection, max_bytes: u64) -> Result<(), SetupError> {
     let context = jetstream::new(setup.client().clone());
-    let wanted = wanted(max_bytes);
-    let stream = get_or_create(&context, &wanted, "make the event stream").await?;
+    let wanted = wanted(log, max_bytes);
+    let stream = get_or_create(&context, &wanted, "make the stream of a log").await?;
     let found = stream.cached_info().config.clone();
     let differences = differences(&found, &wanted);
     if !differences.is_empty() {
         return Err(SetupError::Differs {
+            stream: log.stream(),
             differences: differences.join("; "),
         });
     }
     let used = stream.cached_info().state.bytes;
     if used > max_bytes {
         return Err(SetupError::TooSmall {
+            log,
             used,
             most: max_bytes,
         });
@@ -191,7 +207,7 @@ pub async fn set_up(setup: &Connection, max_bytes: u64) -> Result<(), SetupError
             max_bytes: wanted.max_bytes,
             ..found
         };
-        update(&context, resized, "resize the event stream").await?;
+        update(&context, resized, "resize the stream of a log").await?;
     }
     Ok(())
 }
@@ -235,10 +251,15 @@ async fn update(context: &Context, config: Config, step: &'static str) -> Result
         .map_err(|error| SetupError::server(step, &error))
 }
 
-fn wanted(max_bytes: u64) -> Config {
+fn wanted(log: LogKind, max_bytes: u64) -> Config {
+    let republish = Republish {
+        source: ALL_EVENTS.into(),
+        destination: ALL_LIVE.into(),
+        headers_only: false,
+    };
     Config {
-        name: STREAM.into(),
-        subjects: vec![ALL_EVENTS.into()],
+        name: log.stream().into(),
+        subjects: vec![log.subjects().into()],
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         discard: DiscardPolicy::New,
@@ -248,11 +269,7 @@ fn wanted(max_bytes: u64) -> Config {
         max_messages_per_subject: -1,
         num_replicas: 1,
         duplicate_window: Duration::from_mins(2),
-        republish: Some(Republish {
-            source: ALL_EVENTS.into(),
-            destination: ALL_LIVE.into(),
-            headers_only: false,
-        }),
+        republish: (log == LogKind::Events).then_some(republish),
         allow_direct: true,
         allow_atomic_publish: true,
         ..Config::default()
@@ -288,7 +305,10 @@ fn differences(found: &Config, wanted: &Config) -> Vec<String> {
         })
     };
     if republish(found) != republish(wanted) {
-        differences.push(format!("republish must be {ALL_EVENTS} to {ALL_LIVE}"));
+        differences.push(match &wanted.republish {
+            Some(_) => format!("republish must be {ALL_EVENTS} to {ALL_LIVE}"),
+            None => "it must not be republished".into(),
+        });
     }
     if found.mirror.is_some() || found.sources.as_ref().is_some_and(|all| !all.is_empty()) {
         differences.push("it must not mirror or source another stream".into());
@@ -319,14 +339,14 @@ mod tests {
 
     #[test]
     fn a_stream_that_differs_is_named_by_field() {
-        let mut found = wanted(1);
+        let mut found = wanted(LogKind::Events, 1);
         assert!(
-            differences(&found, &wanted(2)).is_empty(),
+            differences(&found, &wanted(LogKind::Events, 2)).is_empty(),
             "the size may differ"
         );
         found.max_age = Duration::from_secs(1);
         found.republish = None;
-        let text = differences(&found, &wanted(1)).join("; ");
+        let text = differences(&found, &wanted(LogKind::Events, 1)).join("; ");
         assert!(
             text.contains("max_age is 1s and must be 0ns") && text.contains("republish"),
             "{text}"

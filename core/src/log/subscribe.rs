@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 
 use super::chain::follows;
 use super::read::stream_state;
-use super::{Error, Log, Position, Recorded, STREAM};
+use super::{Error, Log, Position, Recorded};
 
 /// Events as they are stored, in order, each once. A gap in the log is an error.
 pub struct Subscription {
@@ -49,8 +49,8 @@ impl Log {
     pub fn subscribe(&self, filter: impl Into<String>, from: Position) -> Subscription {
         let filter = filter.into();
         let (whole, seen) = match from {
-            Position::Sequence(from) if filter == crate::subject::ALL_EVENTS => {
-                (true, from.saturating_sub(1))
+            Position::Sequence(from) if filter == self.kind().subjects() => {
+                (self.kind().is_whole(), from.saturating_sub(1))
             }
             _ => (false, 0),
         };
@@ -144,7 +144,7 @@ async fn open(log: &Log, filter: &str, from: Position, seen: u64) -> Result<Cons
     connection.until_up().await;
     let breaks = connection.breaks();
     // A log that lost its end would be followed from beyond it, and what is written there missed.
-    let (state, _) = stream_state(connection).await?;
+    let (state, _) = stream_state(log.kind(), connection).await?;
     if state.last_seq < seen {
         return Err(Error::Damaged(format!(
             "a reader has seen event {seen}, but the log now ends at {}",
@@ -166,7 +166,7 @@ async fn open(log: &Log, filter: &str, from: Position, seen: u64) -> Result<Cons
     let unavailable = |error: &dyn fmt::Display| Error::Unavailable(error.to_string());
     let consumer = async {
         let made = jetstream::new(connection.client().clone())
-            .create_consumer_on_stream(config, STREAM)
+            .create_consumer_on_stream(config, log.kind().stream())
             .await
             .map_err(|error| unavailable(&error))?;
         let messages = made.messages().await.map_err(|error| unavailable(&error))?;

@@ -172,6 +172,20 @@ pub struct Requeued {
     pub attempts: u32,
 }
 
+// === impl Submitted ===
+
+impl Submitted {
+    /// The index of the worker that alone may take it. A name that is not one of the service's is nobody's, so
+    /// that anybody may.
+    pub fn pin(&self) -> Option<u32> {
+        let named = || {
+            let (service, index) = self.worker.as_deref()?.rsplit_once(':')?;
+            (service == self.service.full_name.name.as_str()).then(|| index.parse().ok())?
+        };
+        self.worker_idx.or_else(named)
+    }
+}
+
 events! {
     /// What can have happened to a task.
     pub enum Event {

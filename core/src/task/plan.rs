@@ -8,10 +8,11 @@ use super::{AttemptFailed, Command, Failure, Task};
 ///
 /// `jitter` is from 0 to 1: see [`super::Backoff::wait`].
 pub fn failed(task: &Task, failure: Failure, now: OffsetDateTime, jitter: f64) -> Command {
-    if !task.may_retry() {
+    // By the attempt, not by the state: said twice, it means the same.
+    let failures = failure.attempt.saturating_sub(task.forgiven);
+    if failures > task.retries {
         return Command::Fail(failure);
     }
-    let failures = task.attempt().saturating_sub(task.forgiven);
     let wait = task.backoff.wait(failures, jitter);
     Command::FailAttempt(AttemptFailed {
         failure,

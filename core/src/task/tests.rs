@@ -218,6 +218,24 @@ fn a_key_finds_its_task_and_no_other() {
 }
 
 #[test]
+fn a_task_is_pinned_by_index_or_by_name() {
+    let pin = |worker: &str, worker_idx| {
+        let worker = Some(worker.to_owned());
+        let pinned = Submitted {
+            worker,
+            worker_idx,
+            ..submitted(3)
+        };
+        pinned.pin()
+    };
+    assert_eq!(pin("q:2", None), Some(2));
+    assert_eq!(pin("q:2", Some(1)), Some(1));
+    for other in ["", "p:2", "q", "q:", "q:x", "127.0.0.1:9000"] {
+        assert_eq!(pin(other, None), None, "{other}");
+    }
+}
+
+#[test]
 fn waits_double_up_to_the_longest_and_jitter_shortens_them() {
     let backoff = Backoff {
         first_ms: 1000,

@@ -37,7 +37,7 @@ async fn the_last_tenth_is_for_winding_down() {
     let log = server.log_of(SMALL).await;
     let role = role_of(created(&log, "web").await);
     let (normal, error) = fill(&log, role, 0, context).await;
-    let Error::Reserved { used, most } = error else {
+    let Error::Reserved { used, most, .. } = error else {
         panic!("{error}");
     };
     assert_eq!(most, SMALL);
@@ -53,13 +53,13 @@ async fn the_last_tenth_is_for_winding_down() {
     assert!(matches!(result, Err(Error::Reserved { .. })), "{result:?}");
 
     let (extra, error) = fill(&log, role, normal, essential).await;
-    assert!(matches!(error, Error::Full), "{error}");
+    assert!(matches!(error, Error::Full(_)), "{error}");
     assert!(extra > normal / 20, "{extra} after {normal}");
     // A batch, too, and it leaves nothing behind.
     let batch = essential();
     let parts = new_service(batch.id, "api");
     let result = log.execute(&batch, &parts).await;
-    assert!(matches!(result, Err(Error::Full)), "{result:?}");
+    assert!(matches!(result, Err(Error::Full(_))), "{result:?}");
     let events = verified(&log).await;
     assert_eq!(events_of(&events, batch.id), 0);
 

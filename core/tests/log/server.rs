@@ -205,6 +205,12 @@ impl Drop for Server {
     }
 }
 
+/// Its log of tasks, on a stream that is set up.
+pub(crate) async fn open_tasks(connection: Connection, deadline: Duration) -> Log {
+    let settings = Settings::new(PlatformId(Uuid::from_u128(1)), deadline);
+    Log::open_tasks(connection, settings).await.unwrap()
+}
+
 /// The log of every test's platform, on a stream that is set up.
 pub(crate) async fn open(connection: Connection, deadline: Duration) -> Log {
     let settings = Settings::new(PlatformId(Uuid::from_u128(1)), deadline);

@@ -60,7 +60,7 @@ async fn a_stream_that_differs_is_refused_by_field() {
         change(&mut config);
         context.update_stream(&config).await.unwrap();
         let error = set_up(&connection, MAX_BYTES).await.unwrap_err();
-        let SetupError::Differs { differences } = &error else {
+        let SetupError::Differs { differences, .. } = &error else {
             panic!("{field}: {error}");
         };
         assert!(differences.contains(field), "{field}: {differences}");

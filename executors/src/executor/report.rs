@@ -54,7 +54,7 @@ where
                 | log::Error::Unavailable(_)
                 | log::Error::Contended { .. }
                 | log::Error::Reserved { .. }
-                | log::Error::Full),
+                | log::Error::Full(_)),
             ) => {
                 tracing::warn!(%error, "executor.log_away");
                 tokio::time::sleep(pause).await;

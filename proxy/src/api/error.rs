@@ -175,7 +175,7 @@ impl From<log::Error> for ApiError {
             log::Error::Refused(refusal) => refusal.into(),
             log::Error::CommandIdReused(_) => Self::command_id_reused(message),
             log::Error::TooLarge { .. } => Self::too_large(message),
-            log::Error::Reserved { .. } | log::Error::Full => {
+            log::Error::Reserved { .. } | log::Error::Full(_) => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "log-reserve", message)
             }
             log::Error::Contended { .. } => Self::new(StatusCode::CONFLICT, "conflict", message),
