@@ -2,6 +2,8 @@
 
 mod containers;
 
+use std::time::Instant;
+
 use containers::relay::{Mood, Relay};
 use containers::*;
 use eai_executors::backend::{Run, Running, Signal, State};
@@ -241,4 +243,19 @@ async fn what_another_executor_has_of_an_earlier_claim_ends_before_a_later_one_b
     for running in [unrelated, later, ended] {
         running.remove().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_got_too_late_does_not_begin() {
+    let platform = platform!();
+    let run = sh("a.0.1", "echo begun");
+    let late = platform.docker.start_before(&run, Some(Instant::now()));
+    let error = Box::pin(late).await.unwrap_err();
+    assert!(matches!(error, StartError::Late), "{error:?}");
+    assert!(platform.containers().is_empty());
+    let in_time = Instant::now() + PATIENCE;
+    let begun = platform.docker.start_before(&run, Some(in_time));
+    let running = Box::pin(begun).await.unwrap().running;
+    assert_eq!(said(&running).await, "begun\n");
+    running.remove().await.unwrap();
 }

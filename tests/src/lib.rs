@@ -6,6 +6,7 @@ pub mod activation;
 mod api;
 mod backend;
 pub mod chaos;
+mod engine;
 mod executors;
 mod following;
 pub mod jobs;
@@ -22,6 +23,7 @@ mod wait;
 
 pub use api::{Answer, Api, text};
 pub use backend::Backend;
+pub use engine::Engine;
 pub use executors::{executors, is, until_executor};
 pub use following::Following;
 pub use leftovers::Leftovers;

@@ -47,7 +47,10 @@ pub enum StartError {
     Process(#[from] process::StartError),
     /// In a container.
     #[error(transparent)]
-    Docker(#[from] docker::StartError),
+    Docker(docker::StartError),
+    /// It got too late for it; nothing of it began.
+    #[error("it took longer to prepare than it may")]
+    Late,
 }
 
 /// Why the runs of an earlier platform cannot be looked at.
@@ -59,6 +62,15 @@ pub enum FoundError {
     /// Those in containers.
     #[error(transparent)]
     Docker(#[from] docker::Error),
+}
+
+impl From<docker::StartError> for StartError {
+    fn from(error: docker::StartError) -> Self {
+        match error {
+            docker::StartError::Late => Self::Late,
+            error => Self::Docker(error),
+        }
+    }
 }
 
 // === impl Backend ===
@@ -131,9 +143,10 @@ impl Backend {
     }
 
     /// Starts a run, or takes up the one of this name that was started before: a command is never
-    /// begun twice under one name, even where nobody knows how it went.
-    pub async fn start(&self, run: &Run) -> Result<Begun, StartError> {
+    /// begun twice under one name, even where nobody knows how it went. Nothing begins after `latest`.
+    pub async fn start(&self, run: &Run, latest: Instant) -> Result<Begun, StartError> {
         match self {
+            Self::Process(_) if Instant::now() > latest => Err(StartError::Late),
             Self::Process(process) => {
                 let clock = Instant::now();
                 let running = process.start(run).await?;
@@ -143,7 +156,7 @@ impl Backend {
                     start: Duration::ZERO,
                 })
             }
-            Self::Docker(docker) => Ok(docker.start(run).await?),
+            Self::Docker(docker) => Ok(docker.start_before(run, Some(latest)).await?),
         }
     }
 

@@ -68,6 +68,9 @@ pub enum StartError {
     /// A later claim has the run.
     #[error("the container {0} was made for a later claim of the same run")]
     Superseded(String),
+    /// It got too late for it; nothing of it began.
+    #[error("it took longer to prepare than it may")]
+    Late,
     /// The engine refused to make or to start it.
     #[error("{0}")]
     Refused(String),

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const NOW_AND_THEN: Duration = Duration::from_mins(1);
 /// The pause before it is looked whether what another one removes is gone.
 const PAUSE: Duration = Duration::from_millis(20);
+/// What an engine that stops sends to what it runs, and after a while.
+const TERM: i32 = 15;
+const KILL: i32 = 9;
 /// Where the engine answers a container's questions for names.
 const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
 
@@ -106,10 +109,14 @@ impl Running {
 
     /// Waits for its end; at once where it ended before. Never answers while nobody knows.
     pub async fn wait(&self) -> Result<Exit, Error> {
-        let Inner { engine, id, .. } = &*self.inner;
+        let Inner {
+            engine, id, watch, ..
+        } = &*self.inner;
         let mut changes = self.changes();
+        let mut breaks = watch.breaks();
         loop {
             changes.mark_unchanged();
+            let now = watch.breaks();
             match look(engine, id).await? {
                 None => {
                     let lost = Exit::lost(self.inner.started);
@@ -120,8 +127,11 @@ impl Running {
                 }
                 Some(seen) => {
                     if let Status::Ended(exit) = &seen.status {
-                        return explained(engine, &seen, exit.clone()).await;
+                        let was_away = watch.breaks() != breaks;
+                        let exit = explained(engine, &seen, exit.clone()).await?;
+                        return Ok(if was_away { by_engine(exit) } else { exit });
                     }
+                    breaks = now;
                 }
             }
             tokio::time::timeout(NOW_AND_THEN, changes.changed())
@@ -252,6 +262,20 @@ impl Running {
     /// Told whenever it is worth looking how far it is.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.inner.watch.of(&self.inner.container)
+    }
+}
+
+/// An engine that stops ends what it runs, which is no fault of the command.
+fn by_engine(exit: Exit) -> Exit {
+    let is_signal = matches!(exit.signal, Some(TERM | KILL)) && !exit.oom;
+    if !is_signal {
+        return exit;
+    }
+    let failure = "the Docker engine was stopped, and ended it".to_owned();
+    Exit {
+        lost: true,
+        failure: Some(failure),
+        ..exit
     }
 }
 

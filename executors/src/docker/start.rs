@@ -163,9 +163,18 @@ impl Docker {
     /// Starts a run, or takes up the one of this name that was started before: a command is never
     /// begun twice under one name, even where nobody knows how it went.
     pub async fn start(&self, run: &Run) -> Result<Begun, StartError> {
+        self.start_before(run, None).await
+    }
+
+    /// The same; does not begin it any more, and leaves nothing of it, where it got later than this.
+    pub async fn start_before(
+        &self,
+        run: &Run,
+        latest: Option<Instant>,
+    ) -> Result<Begun, StartError> {
         run.check()?;
         let label = Label::of(&run.name)?;
-        let start = self.start_alone(run, &label);
+        let start = self.start_alone(run, &label, latest);
         self.starting.take(label.container(), start).await
     }
 
@@ -203,7 +212,12 @@ impl Docker {
         }
     }
 
-    async fn start_alone(&self, run: &Run, label: &Label) -> Result<Begun, StartError> {
+    async fn start_alone(
+        &self,
+        run: &Run,
+        label: &Label,
+        latest: Option<Instant>,
+    ) -> Result<Begun, StartError> {
         let clock = Instant::now();
         let mut attempts = 0;
         loop {
@@ -221,6 +235,10 @@ impl Docker {
             };
             eai_core::fail_point::reach("docker.created");
             self.end_earlier(label).await?;
+            if latest.is_some_and(|latest| Instant::now() > latest) {
+                remove(&self.engine, &id).await?;
+                return Err(StartError::Late);
+            }
             let create = clock.elapsed();
             let clock = Instant::now();
             match self.begin(&id).await {

@@ -4,6 +4,7 @@
 //! events may have been missed, everybody is told to ask.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +30,8 @@ pub(super) struct Watch {
     senders: Senders,
     /// Told where nobody is told of a container, or everybody is.
     stirred: Arc<Notify>,
+    /// How often the engine was away.
+    breaks: Arc<AtomicU32>,
     task: AbortHandle,
 }
 
@@ -38,11 +41,17 @@ impl Watch {
     pub(super) fn start(engine: &Engine, owner: &Owner) -> Self {
         let senders = Senders::default();
         let stirred = Arc::new(Notify::new());
-        let told = (Arc::clone(&senders), Arc::clone(&stirred));
+        let breaks = Arc::default();
+        let told = (
+            Arc::clone(&senders),
+            Arc::clone(&stirred),
+            Arc::clone(&breaks),
+        );
         let follow = follow(engine.clone(), owner.clone(), told);
         Self {
             senders,
             stirred,
+            breaks,
             task: tokio::spawn(follow).abort_handle(),
         }
     }
@@ -50,6 +59,11 @@ impl Watch {
     /// Waits until something happens that nobody is told of, or may have been missed.
     pub(super) async fn stirred(&self) {
         self.stirred.notified().await;
+    }
+
+    /// How often the engine was away, or silent, so far.
+    pub(super) fn breaks(&self) -> u32 {
+        self.breaks.load(Ordering::Relaxed)
     }
 
     /// Told whenever it is worth asking what became of a container.
@@ -69,7 +83,11 @@ impl Drop for Watch {
     }
 }
 
-async fn follow(engine: Engine, owner: Owner, (senders, stirred): (Senders, Arc<Notify>)) {
+async fn follow(
+    engine: Engine,
+    owner: Owner,
+    (senders, stirred, breaks): (Senders, Arc<Notify>, Arc<AtomicU32>),
+) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut since = now.unwrap_or_default().as_secs().to_string();
     loop {
@@ -96,6 +114,7 @@ async fn follow(engine: Engine, owner: Owner, (senders, stirred): (Senders, Arc<
                 Ok(Some(Err(_)) | None) | Err(_) => break,
             }
         }
+        breaks.fetch_add(1, Ordering::Relaxed);
         tracing::info!("docker.events: the engine's events ended; asking again");
         tokio::time::sleep(PAUSE).await;
     }

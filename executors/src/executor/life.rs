@@ -158,12 +158,24 @@ impl Life {
     ) -> Result<(Running, Vec<Tree>), Unstarted> {
         let (run, trees) = self.prepared(phases, wished).await?;
         eai_core::fail_point::reach("executor.prepared");
-        tokio::select! {
-            biased;
-            _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
-            held = self.check_claim() => held?,
-        }
-        let begun = self.shared.tools.backend.start(&run).await?;
+        let mut held = self.held;
+        let begun = loop {
+            if *wished.borrow() != Wish::GoOn {
+                return Err(Unstarted::Cancelled);
+            }
+            let sure = held + self.shared.settings.terms.sure();
+            match self.shared.tools.backend.start(&run, sure).await {
+                Err(StartError::Late) => {}
+                begun => break begun?,
+            }
+            // Who was frozen, or took long, may have been given up meanwhile: the run may begin elsewhere.
+            held = Instant::now();
+            tokio::select! {
+                biased;
+                _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
+                checked = self.report.check_claim() => checked?,
+            }
+        };
         phases.create = micros(begun.create);
         phases.start = micros(begun.start);
         eai_core::fail_point::reach("executor.running");
@@ -222,14 +234,6 @@ impl Life {
             metadata: serde_json::to_value(self.run).unwrap_or_default(),
         };
         Ok((run, trees))
-    }
-
-    /// Who was frozen, or took long, may have been given up meanwhile: the run may begin elsewhere.
-    async fn check_claim(&self) -> Result<(), Superseded> {
-        if self.held.elapsed() < self.shared.settings.terms.sure() {
-            return Ok(());
-        }
-        self.report.check_claim().await
     }
 
     fn check_resources(&self) -> Result<(), Unstarted> {

@@ -78,10 +78,13 @@ pub async fn run(options: &Options) -> std::io::Result<Report> {
         let (seed, done) = (options.seed, Arc::clone(&done));
         move || Driver::new(platform, other).drive(seed, &done)
     });
-    let targets = work(&api, queue).await;
+    let mut targets = work(&api, queue).await;
     done.store(true, Ordering::SeqCst);
     let driver = driver.await.expect("the faults end");
 
+    for target in &mut targets {
+        target.last(&api).await;
+    }
     let mut violations = quiet(&api, &targets, &driver).await;
     let begun = begun(&api, &targets).await;
     let seen = blocking(move || watcher.end()).await;

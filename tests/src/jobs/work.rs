@@ -28,7 +28,8 @@ pub(super) struct Target {
     host: String,
     /// The codes with which its job was asked to exit.
     pub(super) codes: Vec<i64>,
-    pub(super) answered: u32,
+    /// Whether its last job was left to go on.
+    stays: bool,
     /// What went wrong.
     pub(super) wrong: Vec<String>,
 }
@@ -50,7 +51,7 @@ impl Target {
             id,
             host: url.strip_prefix("http://").expect("a URL").to_owned(),
             codes: Vec::new(),
-            answered: 0,
+            stays: false,
             wrong: Vec::new(),
         }
     }
@@ -63,6 +64,14 @@ impl Target {
             }
             tokio::time::sleep(round.life).await;
             self.end(api, round.ending).await;
+            self.stays = round.ending == Ending::Stays;
+        }
+    }
+
+    /// What was left to go on answers in the end; where its executor was lost, another one has it.
+    pub(super) async fn last(&mut self, api: &Api) {
+        if self.stays {
+            self.until_answered(api).await;
         }
     }
 
@@ -72,7 +81,6 @@ impl Target {
         while start.elapsed() < PATIENCE {
             match self.get(api, "/").await {
                 Some(answer) if answer.status == 200 => {
-                    self.answered += 1;
                     return true;
                 }
                 Some(answer) if !matches!(answer.status, 502 | 503) => {
