@@ -1,6 +1,7 @@
 //! What the jobs of a test run with: the same test for each.
 
 use std::process::Command;
+use std::str::FromStr;
 
 /// What jobs run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,18 @@ impl Backend {
             flags.extend(["--default-image".to_owned(), image()]);
         }
         flags
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "process" => Ok(Self::Process),
+            "docker" => Ok(Self::Docker),
+            _ => Err(format!("jobs run with process or docker, not {name}")),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! However many ask, and whatever dies: one job.
 
 use eai_tests::activation::{Options, run};
-use eai_tests::{Platform, Service, text};
+use eai_tests::{Backend, Platform, Service, on_each_backend, text};
 
 /// Fifty ask at once, and all are answered.
 async fn fifty_are_answered(service: &Service) {
@@ -11,9 +11,8 @@ async fn fifty_are_answered(service: &Service) {
     }
 }
 
-#[tokio::test]
-async fn fifty_at_once_get_one_job() {
-    let mut platform = Platform::start();
+async fn fifty_at_once_get_one_job(backend: Backend) {
+    let mut platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     fifty_are_answered(&service).await;
     let job = service.only_job().await;
@@ -31,9 +30,8 @@ async fn fifty_at_once_get_one_job() {
     assert_eq!(service.begun(&id).await, 1);
 }
 
-#[tokio::test]
-async fn a_platform_killed_while_fifty_wait_carries_on() {
-    let mut platform = Platform::start();
+async fn a_platform_killed_while_fifty_wait_carries_on(backend: Backend) {
+    let mut platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let crowd = tokio::spawn({
         let service = service.clone();
@@ -51,13 +49,23 @@ async fn a_platform_killed_while_fifty_wait_carries_on() {
     assert_eq!(begun, 1, "each run begins once");
 }
 
-#[tokio::test]
-async fn rounds_with_faults() {
-    let options = Options { rounds: 6, seed: 3 };
+async fn rounds_with_faults(backend: Backend) {
+    let options = Options {
+        rounds: 6,
+        seed: 3,
+        backend,
+    };
     let summary = run(&options, |_| {}).await;
     assert!(
         summary.passed(),
-        "{summary}\nto see it again: tests/soak/activation --rounds 6 --seed 3"
+        "{summary}\nto see it again: tests/soak/activation --rounds 6 --seed 3 --backend {}",
+        backend.name()
     );
     assert_eq!((summary.rounds, summary.jobs), (6, 6));
+}
+
+on_each_backend! {
+    fifty_at_once_get_one_job,
+    a_platform_killed_while_fifty_wait_carries_on,
+    rounds_with_faults,
 }

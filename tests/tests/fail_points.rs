@@ -132,10 +132,10 @@ async fn the_platform_dies_at(place: &'static str, backend: Backend) {
     check(&platform, &service, place).await;
 }
 
-async fn nats_dies_at(place: &'static str) {
+async fn nats_dies_at(place: &'static str, backend: Backend) {
     let folder = TempDir::new().expect("a folder");
     let held = folder.path().join("held");
-    let platform = Platform::start_with(Setup::fail_point(&hold(place, &held)));
+    let platform = Platform::start_with(Setup::fail_point(&hold(place, &held)).on(backend));
     let service = Service::web(&platform, "web", &[]);
     let asked = tokio::spawn({
         let service = service.clone();
@@ -204,7 +204,10 @@ macro_rules! places {
             })*
         }
         mod nats_dies {
-            $(#[tokio::test] async fn $name() { super::nats_dies_at($place).await; })*
+            use eai_tests::Backend;
+            $(#[tokio::test] async fn $name() {
+                super::nats_dies_at($place, Backend::Process).await;
+            })*
         }
     };
 }
@@ -228,6 +231,14 @@ macro_rules! places_with_containers {
             $(#[tokio::test] async fn $name() {
                 if Backend::Docker.is_there() {
                     super::the_platform_dies_at($place, Backend::Docker).await;
+                }
+            })*
+        }
+        mod nats_dies_with_containers {
+            use eai_tests::Backend;
+            $(#[tokio::test] async fn $name() {
+                if Backend::Docker.is_there() {
+                    super::nats_dies_at($place, Backend::Docker).await;
                 }
             })*
         }

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use eai_tests::{Answer, Api, Following, Platform, text, until, within};
+use eai_tests::{Answer, Api, Backend, Following, Platform, on_each_backend, text, until, within};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -14,8 +14,8 @@ const OF_A_SERVICE: &str = "id state name created command runs.exitCode accessUr
 const STRANGER: &str = "9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10";
 
 /// A platform with a service that runs [`COMMAND`]; its id.
-fn with_service() -> (Platform, String) {
-    let platform = Platform::start();
+fn with_service(backend: Backend) -> (Platform, String) {
+    let platform = Platform::on(backend);
     platform.cli(["service", "new", "web"]).ok();
     let update = ["service", "update", "web", "--", "/bin/sh", "-c", COMMAND];
     platform.cli(update).ok();
@@ -48,9 +48,8 @@ fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
 
-#[tokio::test]
-async fn jobs_are_listed_and_shown_and_killed() {
-    let (platform, service) = with_service();
+async fn jobs_are_listed_and_shown_and_killed(backend: Backend) {
+    let (platform, service) = with_service(backend);
     let api = Api::of(&platform);
     assert_eq!(words(&platform.cli(["job", "ls"]).ok()), words(COLUMNS));
     let none = platform.cli(["job", "get", "--last"]);
@@ -143,9 +142,8 @@ async fn jobs_are_listed_and_shown_and_killed() {
     end(platform);
 }
 
-#[tokio::test]
-async fn lists_are_paged_in_both_orders() {
-    let (platform, service) = with_service();
+async fn lists_are_paged_in_both_orders(backend: Backend) {
+    let (platform, service) = with_service(backend);
     let api = Api::of(&platform);
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -192,9 +190,8 @@ async fn lists_are_paged_in_both_orders() {
     end(platform);
 }
 
-#[tokio::test]
-async fn output_is_read_as_text_and_as_lines() {
-    let (platform, service) = with_service();
+async fn output_is_read_as_text_and_as_lines(backend: Backend) {
+    let (platform, service) = with_service(backend);
     let api = Api::of(&platform);
     let id = started(&platform, &api, &service).await;
     let logs = format!("/v1/job/{id}/logs");
@@ -249,9 +246,8 @@ async fn output_is_read_as_text_and_as_lines() {
     end(platform);
 }
 
-#[tokio::test]
-async fn following_outlives_the_platform_and_ends_with_the_job() {
-    let (mut platform, service) = with_service();
+async fn following_outlives_the_platform_and_ends_with_the_job(backend: Backend) {
+    let (mut platform, service) = with_service(backend);
     let api = Api::of(&platform);
     let id = started(&platform, &api, &service).await;
     let mut follow = platform.command(&["job", "log", "-f", &id]);
@@ -312,4 +308,11 @@ async fn wrong_questions_are_refused() {
     let nobody = api.with_token("nonsense");
     assert_eq!(nobody.get("/v1/job").await.refused().0, 401);
     end(platform);
+}
+
+on_each_backend! {
+    jobs_are_listed_and_shown_and_killed,
+    lists_are_paged_in_both_orders,
+    output_is_read_as_text_and_as_lines,
+    following_outlives_the_platform_and_ends_with_the_job,
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use eai_tests::{Answer, Platform, Service, text, within};
+use eai_tests::{Answer, Backend, Platform, Service, on_each_backend, text, within};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HOST};
 use serde_json::json;
@@ -12,9 +12,8 @@ use serde_json::json;
 /// No read takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-#[tokio::test]
-async fn events_arrive_one_by_one() {
-    let platform = Platform::start();
+async fn events_arrive_one_by_one(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let mut stream = service.request(Method::GET, "/sse").send().await.unwrap();
     assert_eq!(stream.status(), 200);
@@ -33,9 +32,8 @@ async fn events_arrive_one_by_one() {
     assert_eq!(seen, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
 }
 
-#[tokio::test]
-async fn a_large_body_arrives_whole() {
-    let platform = Platform::start();
+async fn a_large_body_arrives_whole(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let size = 50 << 20;
     // The first half of it comes while the job is started.
@@ -53,9 +51,8 @@ fn timings(answer: &Answer) -> Vec<(String, f64)> {
     header.split(',').map(timing).collect()
 }
 
-#[tokio::test]
-async fn the_time_that_a_start_took_adds_up() {
-    let platform = Platform::start();
+async fn the_time_that_a_start_took_adds_up(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let begun = std::time::Instant::now();
     let cold = timings(&service.get("/").await);
@@ -86,9 +83,8 @@ async fn the_time_that_a_start_took_adds_up() {
     assert_eq!(names, ["proxy", "total"]);
 }
 
-#[tokio::test]
-async fn who_may_is_let_through_and_named() {
-    let platform = Platform::start();
+async fn who_may_is_let_through_and_named(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);
     let bare = |authorization: Option<String>| {
         let request = reqwest::Client::new()
@@ -140,9 +136,8 @@ async fn who_may_is_let_through_and_named() {
     assert_eq!(Answer::of(own(Some(&token))).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_public_service_takes_anyone() {
-    let platform = Platform::start();
+async fn a_public_service_takes_anyone(backend: Backend) {
+    let platform = Platform::on(backend);
     platform.cli(["service", "new", "open", "--public"]).ok();
     let service = Service::named(&platform, "open");
     service.push(&platform, &eai_tests::app("web.py"));
@@ -191,9 +186,8 @@ fn frame(text: &str) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
-async fn a_websocket_speaks_both_ways() {
-    let platform = Platform::start();
+async fn a_websocket_speaks_both_ways(backend: Backend) {
+    let platform = Platform::on(backend);
     let service = Service::of_app(&platform, "echo", "websocket.py", &[]);
     let mut stream = TcpStream::connect(platform.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -225,4 +219,13 @@ async fn a_websocket_speaks_both_ways() {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, [0x88, 0]);
+}
+
+on_each_backend! {
+    events_arrive_one_by_one,
+    a_large_body_arrives_whole,
+    the_time_that_a_start_took_adds_up,
+    who_may_is_let_through_and_named,
+    a_public_service_takes_anyone,
+    a_websocket_speaks_both_ways,
 }

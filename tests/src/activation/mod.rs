@@ -31,7 +31,7 @@ pub struct Summary {
 /// Runs the rounds on one platform. What each does comes from the seed. `told` hears how far it is after each.
 pub async fn run(options: &Options, mut told: impl FnMut(&Summary)) -> Summary {
     let mut random = StdRng::seed_from_u64(options.seed);
-    let mut platform = Platform::start();
+    let mut platform = Platform::on(options.backend);
     let mut summary = Summary::default();
     for number in 0..options.rounds {
         let round = Round::choose(number, &mut random);

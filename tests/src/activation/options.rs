@@ -1,5 +1,7 @@
 //! What a run of `tests/soak/activation` is asked.
 
+use crate::backend::Backend;
+
 /// How many rounds, and where their choices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -7,6 +9,8 @@ pub struct Options {
     pub rounds: u32,
     /// The seed of all choices.
     pub seed: u64,
+    /// What the jobs run with.
+    pub backend: Backend,
 }
 
 // === impl Options ===
@@ -16,6 +20,7 @@ impl Default for Options {
         Self {
             rounds: 200,
             seed: 1,
+            backend: Backend::Process,
         }
     }
 }
@@ -31,6 +36,7 @@ impl Options {
             match name.as_str() {
                 "--rounds" => options.rounds = value.parse().map_err(|_| number())?,
                 "--seed" => options.seed = value.parse().map_err(|_| number())?,
+                "--backend" => options.backend = value.parse()?,
                 _ => return Err(format!("unknown argument: {name}")),
             }
         }

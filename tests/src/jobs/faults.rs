@@ -43,11 +43,12 @@ impl Driver {
         }
     }
 
-    /// Disturbs until the jobs have done what they were to do, and each fault came once at least. Everything runs
-    /// at the end.
-    pub(super) fn drive(mut self, seed: u64, done: &AtomicBool) -> Self {
+    /// Disturbs until the jobs have done what they were to do, and so many faults came, each kind once at least.
+    /// Everything runs at the end.
+    pub(super) fn drive(mut self, seed: u64, least: usize, done: &AtomicBool) -> Self {
         let mut schedule = Schedule::new(seed);
-        while !done.load(Ordering::SeqCst) || self.faults.len() < DECK.len() {
+        let least = least.max(DECK.len());
+        while !done.load(Ordering::SeqCst) || self.faults.len() < least {
             let planned = schedule.next();
             let start = Instant::now();
             while start.elapsed() < planned.after {

@@ -46,6 +46,8 @@ const WORKERS: usize = 8;
 const QUIET: Duration = Duration::from_mins(2);
 /// The pause before it is looked again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// There is a fault for so many jobs, at least.
+const JOBS_PER_FAULT: usize = 2;
 /// How long a request waits for a job: not much longer than faults last.
 const WAIT: &str = "10s";
 
@@ -76,15 +78,24 @@ pub async fn run(options: &Options) -> std::io::Result<Report> {
     let done = Arc::new(AtomicBool::new(false));
     let driver = tokio::task::spawn_blocking({
         let (seed, done) = (options.seed, Arc::clone(&done));
-        move || Driver::new(platform, other).drive(seed, &done)
+        let least = options.jobs as usize / JOBS_PER_FAULT;
+        move || Driver::new(platform, other).drive(seed, least, &done)
     });
     let mut targets = work(&api, queue).await;
     done.store(true, Ordering::SeqCst);
+    // Where the executor of what goes on is lost, another one has it as soon as somebody asks.
+    loop {
+        let over = driver.is_finished();
+        for target in &mut targets {
+            target.visit(&api).await;
+        }
+        if over {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
     let driver = driver.await.expect("the faults end");
 
-    for target in &mut targets {
-        target.last(&api).await;
-    }
     let mut violations = quiet(&api, &targets, &driver).await;
     let begun = begun(&api, &targets).await;
     let seen = blocking(move || watcher.end()).await;

@@ -58,13 +58,7 @@ impl Options {
             match name.as_str() {
                 "--seed" => options.seed = value.parse().map_err(|_| number())?,
                 "--jobs" => options.jobs = value.parse().map_err(|_| number())?,
-                "--backend" => {
-                    options.backend = match value.as_str() {
-                        "process" => Backend::Process,
-                        "docker" => Backend::Docker,
-                        _ => return Err(format!("--backend takes process or docker, not {value}")),
-                    }
-                }
+                "--backend" => options.backend = value.parse()?,
                 "--sabotage" => options.sabotage = Some(value),
                 "--folder" => options.folder = value.into(),
                 _ => return Err(format!("unknown argument: {name}")),

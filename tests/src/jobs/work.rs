@@ -68,10 +68,11 @@ impl Target {
         }
     }
 
-    /// What was left to go on answers in the end; where its executor was lost, another one has it.
-    pub(super) async fn last(&mut self, api: &Api) {
+    /// What was left to go on answers.
+    pub(super) async fn visit(&mut self, api: &Api) {
         if self.stays {
             self.until_answered(api).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
