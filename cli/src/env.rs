@@ -18,6 +18,7 @@ macro_rules! variables {
 }
 
 variables! {
+    AGI_CLUSTER_SHARE: "Server: the shared folder in which the health of queues is written.",
     EAI_ACCOUNT: "The default account.",
     EAI_BACKEND: "Server: what jobs run with: `auto`, `docker` or `process`.",
     EAI_CONFIG_DIR: "The folder of profiles and caches, `~/.eai` if unset.",

@@ -18,6 +18,8 @@ pub(crate) enum ExitStatus {
     Usage,
     /// The platform could not be reached.
     Unreachable,
+    /// What was checked is not good enough: the code says why.
+    Gate(u8),
 }
 
 /// Why a command did not do what was asked.
@@ -85,6 +87,15 @@ impl ExitStatus {
             Self::Failure => 1,
             Self::Usage => 2,
             Self::Unreachable => 7,
+            Self::Gate(code) => code,
+        }
+    }
+
+    /// How a check ends.
+    pub(crate) fn of_gate(code: u8) -> Self {
+        match code {
+            0 => Self::Success,
+            code => Self::Gate(code),
         }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! An intent is carried out as a command that is refused if the state moved on, so it may be meant twice.
 
+mod queue;
+
+pub use queue::{PLANNED, Plan, WorkerIntent, on_queue};
+
 use crate::ids::JobId;
 use crate::service::{Activated, Service, Status};
 

@@ -1,5 +1,6 @@
 //! What the views know of what is alive: where the routes in memory begin.
 
+use eai_core::job::Phase;
 use eai_core::log::live::{LiveClaim, LiveExecutor, LiveJob, LiveService, LiveWorker, Snapshot};
 use eai_core::names::{AccountName, Name};
 use eai_core::worker::Condition;
@@ -78,6 +79,7 @@ fn worker(row: &SqliteRow) -> Result<LiveWorker, Error> {
         name: row.try_get("name")?,
         job: column(row, "job")?,
         run: number(row, "run")?,
+        revision: number(row, "revision")?,
         condition,
         message: row.try_get("message")?,
         unlaunched: row.try_get("unlaunched")?,
@@ -119,6 +121,10 @@ fn job(row: &SqliteRow) -> Result<LiveJob, Error> {
     job.frozen = row.try_get("frozen")?;
     job.endpoint = optional(row, "endpoint")?;
     job.since = time(row, "updated_on")?;
+    job.ready_on = job.ready.then_some(job.since);
+    if job.phase == Phase::Cancelling {
+        job.cancel_reason = row.try_get("state_info")?;
+    }
     if let Some(executor) = optional(row, "executor")? {
         job.claim = Some(LiveClaim {
             executor,

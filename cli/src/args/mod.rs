@@ -7,6 +7,7 @@ mod image;
 mod job;
 mod nouns;
 mod output;
+mod queue;
 mod serve;
 mod service;
 
@@ -21,6 +22,10 @@ pub(crate) use nouns::{
     RoleVerb, ServerCommand, ServerVerb, TailArgs, UserVerb,
 };
 pub(crate) use output::{FormatArg, OutputArgs};
+pub(crate) use queue::{
+    HealthArgs, HealthFormat, QueueArgs, ScaleArgs, SlaArgs, SnapshotArgs, StatusArgs, StopArgs,
+    WorkerArgs,
+};
 pub(crate) use serve::{BackendArg, LogFormat, ServeArgs};
 pub(crate) use service::{NewService, ServiceVerb, UpdateService};
 

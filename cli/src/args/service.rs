@@ -6,12 +6,20 @@ use clap::Subcommand;
 
 use super::nouns::{ListArgs, RefsArgs, reference};
 use super::output::OutputArgs;
+use super::queue::{
+    HealthArgs, QueueArgs, ScaleArgs, SnapshotArgs, StatusArgs, StopArgs, WorkerArgs,
+};
 
 /// Verbs of a service.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceVerb {
     /// Make a service
-    New(NewService),
+    #[command(after_help = "Examples:
+  eai service new hello --upload ./app
+  eai service new work --queue --workers 4 --handler app.handle --upload ./app
+  eai service new flight_project --queue --agi-worker flight_worker.FlightWorker --upload ./flight
+  eai service new work --queue --workers 2 -- /service/bootstrap")]
+    New(Box<NewService>),
     /// List services
     Ls(ListArgs),
     /// Show services
@@ -25,7 +33,20 @@ pub(crate) enum ServiceVerb {
     /// Switch services on
     Start(RefsArgs),
     /// Switch services off
-    Stop(RefsArgs),
+    Stop(StopArgs),
+    /// Change how many workers a queue has
+    Scale(ScaleArgs),
+    /// Show how the workers of a queue are
+    Status(StatusArgs),
+    /// Show the health of a queue for monitors, and check it
+    #[command(after_help = "Examples:
+  eai service health work
+  eai service health work --check --allow-idle
+  eai service health work --check --settings app_settings.toml
+  eai service health work --format prometheus")]
+    Health(HealthArgs),
+    /// Show or write a snapshot of the health for operators
+    Snapshot(SnapshotArgs),
     /// Put services away, until they are reactivated
     Deactivate(RefsArgs),
     /// Bring deactivated services back
@@ -55,6 +76,8 @@ pub(crate) struct NewService {
     pub(crate) public: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
 }
 
 /// What a service runs from now on.
@@ -105,6 +128,8 @@ pub(crate) struct UpdateService {
     /// How long it may run, in seconds; 0 is for ever
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) max_run_time: Option<u64>,
+    #[command(flatten)]
+    pub(crate) worker: WorkerArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// The command that it runs

@@ -11,6 +11,7 @@ mod image;
 mod job;
 mod login;
 mod organization;
+mod queue;
 mod resource;
 mod role;
 mod server;

@@ -62,7 +62,7 @@ impl Kind {
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        self.each(None, args, client, printer).await
+        self.each(None, &[], args, client, printer).await
     }
 
     /// Does one thing to each, and shows what it is now.
@@ -73,7 +73,19 @@ impl Kind {
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        self.each(Some(verb), args, client, printer).await
+        self.act_with(verb, &[], args, client, printer).await
+    }
+
+    /// Does one thing to each in a certain way, and shows what it is now.
+    pub(super) async fn act_with(
+        &self,
+        verb: &str,
+        query: &[(&str, String)],
+        args: RefsArgs,
+        client: &mut Client,
+        printer: &mut Printer,
+    ) -> Result<ExitStatus, Error> {
+        self.each(Some(verb), query, args, client, printer).await
     }
 
     /// Shows one thing.
@@ -103,6 +115,7 @@ impl Kind {
     async fn each(
         &self,
         verb: Option<&str>,
+        query: &[(&str, String)],
         args: RefsArgs,
         client: &mut Client,
         printer: &mut Printer,
@@ -111,10 +124,13 @@ impl Kind {
         let mut refusals = Vec::new();
         for (nth, reference) in (0..).zip(&args.refs) {
             let reference = qualified(reference, client.account());
-            let call = match verb {
+            let mut call = match verb {
                 Some(verb) => Call::command(&[self.path, &reference, verb], nth),
                 None => Call::get(&[self.path, &reference]),
             };
+            for (name, value) in query {
+                call = call.query(name, value.clone());
+            }
             match client.row(call).await {
                 Ok(row) => rows.push(row),
                 Err(error @ Error::Refused(_)) => refusals.push(error),

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use eai_core::spec::Requirements;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::data::push_all;
+use super::queue;
 use super::resource::{Kind, qualified};
 use crate::args::{NewService, ServiceVerb, UpdateService};
 use crate::client::{Call, Client};
@@ -13,7 +14,7 @@ use crate::error::{Error, ExitStatus};
 use crate::files::{self, scan};
 use crate::output::Printer;
 
-const SERVICE: Kind = Kind {
+pub(super) const SERVICE: Kind = Kind {
     path: "service",
     columns: &[
         "id",
@@ -32,12 +33,16 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
     match verb {
-        ServiceVerb::New(args) => new(args, client, printer).await,
+        ServiceVerb::New(args) => new(*args, client, printer).await,
         ServiceVerb::Ls(args) => SERVICE.list(args, client, printer).await,
         ServiceVerb::Get(args) => SERVICE.get(args, client, printer).await,
         ServiceVerb::Update(args) => update(*args, client, printer).await,
         ServiceVerb::Start(args) => SERVICE.act("start", args, client, printer).await,
-        ServiceVerb::Stop(args) => SERVICE.act("stop", args, client, printer).await,
+        ServiceVerb::Stop(args) => queue::stop(args, client, printer).await,
+        ServiceVerb::Scale(args) => queue::scale(args, client, printer).await,
+        ServiceVerb::Status(args) => queue::status(args, client, printer).await,
+        ServiceVerb::Health(args) => queue::health(args, client, printer).await,
+        ServiceVerb::Snapshot(args) => queue::snapshot(args, client, printer).await,
         ServiceVerb::Deactivate(args) => SERVICE.act("deactivate", args, client, printer).await,
         ServiceVerb::Reactivate(args) => SERVICE.act("reactivate", args, client, printer).await,
     }
@@ -66,6 +71,15 @@ async fn new(
     if args.public {
         body.insert("public".to_owned(), true.into());
     }
+    if let Some(queue) = queue::queue(&args.queue) {
+        body.insert("queue".to_owned(), queue);
+    }
+    let worker = queue::worker(&args.queue.worker);
+    if worker.is_some() && !args.queue.queue {
+        return Err(Error::Usage(
+            "only a service with a queue has workers: add `--queue`".to_owned(),
+        ));
+    }
     // What cannot be pushed is told before anything is made.
     if let Some(upload) = &args.upload {
         scan(upload, None)?;
@@ -82,9 +96,19 @@ async fn new(
         let runtime = row.text("runtime").unwrap_or_default().to_owned();
         push_all(&runtime, &[(upload, None)], 1, false, client, printer).await?;
     }
+    let mut update = Map::new();
     if let Some(requirements) = requirements {
+        update.insert("requirements".to_owned(), requirements.into());
+    }
+    if let Some(worker) = worker {
+        update.insert("worker".to_owned(), worker);
+    }
+    if !args.queue.command.is_empty() {
+        update.insert("command".to_owned(), args.queue.command.into());
+    }
+    if !update.is_empty() {
         let id = row.text("id").unwrap_or_default().to_owned();
-        let body = json!({ "requirements": requirements });
+        let body = Value::Object(update);
         row = client
             .row(Call::patch(&[SERVICE.path, &id], 2).body(body))
             .await?;
@@ -136,6 +160,7 @@ async fn update(
             .map(Value::from),
     );
     set("maxRunTime", args.max_run_time.map(Value::from));
+    set("worker", queue::worker(&args.worker));
     for (field, list) in [
         ("environmentVars", args.env),
         ("data", args.data),

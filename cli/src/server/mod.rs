@@ -15,6 +15,7 @@ mod profile;
 mod roles;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod share;
 mod signals;
 mod work;
 

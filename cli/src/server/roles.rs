@@ -153,6 +153,7 @@ impl Roles {
             followers,
             live: alive.live.clone(),
             beats: alive.beats.clone(),
+            queues: alive.queues.clone(),
             contents: Contents::new(objects, data.path().to_owned()),
             output,
             images: Imports::new(Arc::new(BackendImages::new(&chosen))),

@@ -7,7 +7,7 @@ use eai_core::lease::Terms;
 use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
-use eai_core::log::{Beats, Controller, Log};
+use eai_core::log::{Beats, Controller, Log, Queues, WorkerBeats};
 use eai_executors::backend::Backend;
 use eai_executors::executor::{Executor, Settings, Stop, Tools};
 use eai_projections::Views;
@@ -23,8 +23,10 @@ use crate::args::ServeArgs;
 pub(crate) struct Alive {
     pub(crate) live: Live,
     pub(crate) beats: Beats,
+    pub(crate) queues: Queues,
     feed: JoinHandle<()>,
     ears: JoinHandle<Infallible>,
+    worker_ears: JoinHandle<Infallible>,
 }
 
 /// The executor and the policies, once they run.
@@ -72,12 +74,24 @@ impl Alive {
         let beats = Beats::new(log.clone());
         let ears = beats.clone();
         let ears = tokio::spawn(async move { ears.listen().await });
+        let worker_beats = WorkerBeats::new(log.clone());
+        let share = super::share::folder();
+        let queues = Queues::new(log.clone(), live.clone(), worker_beats.clone(), share);
+        let worker_ears = tokio::spawn(async move { worker_beats.listen().await });
         Self {
             live,
             beats,
+            queues,
             feed,
             ears,
+            worker_ears,
         }
+    }
+}
+
+impl Alive {
+    fn parts(&self) -> (Live, Beats, Queues) {
+        (self.live.clone(), self.beats.clone(), self.queues.clone())
     }
 }
 
@@ -115,8 +129,7 @@ impl Parts {
     /// Takes up what an earlier start left, and takes jobs from now on.
     async fn start(
         self,
-        live: Live,
-        beats: Beats,
+        (live, beats, queues): (Live, Beats, Queues),
         stopped: watch::Receiver<Stop>,
     ) -> Result<Started, Error> {
         let terms = self.settings.terms;
@@ -133,7 +146,7 @@ impl Parts {
             executor = Some(tokio::spawn(started.run()));
         }
         // Only now: what an earlier start left is given up by nobody before it is looked at.
-        let controller = Controller::new(self.log, live, beats, terms);
+        let controller = Controller::new(self.log, live, beats, terms, queues);
         Ok(Started {
             controller: tokio::spawn(controller.run()),
             executor,
@@ -147,7 +160,7 @@ impl Work {
     /// Takes up what an earlier start left, and takes jobs from now on.
     pub(crate) async fn start(alive: Alive, parts: Parts) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(Stop::No);
-        let started = parts.start(alive.live.clone(), alive.beats.clone(), stopped);
+        let started = parts.start(alive.parts(), stopped);
         let started = Box::pin(started).await?;
         Ok(Self {
             alive,
@@ -159,10 +172,10 @@ impl Work {
     /// The same once the views, which are halted, were folded anew: nothing may be decided on them before.
     pub(crate) fn once_sound(alive: Alive, parts: Parts, views: Views) -> Self {
         let (stop, stopped) = watch::channel(Stop::No);
-        let (live, beats) = (alive.live.clone(), alive.beats.clone());
+        let of = alive.parts();
         let started = tokio::spawn(async move {
             views.until_sound().await;
-            let started = Box::pin(parts.start(live, beats, stopped)).await;
+            let started = Box::pin(parts.start(of, stopped)).await;
             match &started {
                 Ok(_) => tracing::info!("work.started: the views are sound again"),
                 Err(error) => tracing::error!(%error, "work.failed: start the platform again"),
@@ -201,6 +214,7 @@ impl Work {
         }
         self.alive.feed.abort();
         self.alive.ears.abort();
+        self.alive.worker_ears.abort();
         Ok(())
     }
 }

@@ -3,10 +3,22 @@
 //! All of it is a pure function of what is known of the service, its workers and the time. Names, fields, rules and
 //! texts are a contract with those who read them.
 
+mod facts;
+mod gate;
+mod payload;
+mod prometheus;
+mod snapshot;
+
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use facts::{Cleanup, Facts, Heartbeat, Over, Place, RunIs, Tasks, Worker};
+pub use gate::{Sla, Verdict};
+pub use payload::{Health, SCHEMA, StatusReply, WINDOW, WorkerHealth, target};
+pub use prometheus::{Measured, prometheus};
+pub use snapshot::{SNAPSHOT_SCHEMA, Snapshot};
 
 /// How a queue service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -51,3 +63,6 @@ impl fmt::Display for Status {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

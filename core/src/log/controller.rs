@@ -9,7 +9,9 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
+use super::keeper::Keeper;
 use super::live::{Change, Live, LiveJob};
+use super::queues::Queues;
 use super::watcher::Watcher;
 use super::{Beats, Error, Log};
 use crate::aggregate::Refusal;
@@ -31,19 +33,27 @@ pub struct Controller {
     log: Log,
     live: Live,
     watcher: Watcher,
+    keeper: Keeper,
 }
 
 impl Controller {
     /// Policies over everything that is alive; `beats` are listened to elsewhere.
-    pub fn new(log: Log, live: Live, beats: Beats, terms: Terms) -> Self {
+    pub fn new(log: Log, live: Live, beats: Beats, terms: Terms, queues: Queues) -> Self {
         let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
-        Self { log, live, watcher }
+        let keeper = Keeper::new(log.clone(), live.clone(), queues);
+        Self {
+            log,
+            live,
+            watcher,
+            keeper,
+        }
     }
 
     /// Runs for ever; safe to end at any moment.
     pub async fn run(self) {
         tokio::select! {
             () = self.follow() => {}
+            () = self.keeper.run() => {}
             never = self.watcher.run() => match never {},
         }
     }

@@ -20,6 +20,9 @@ pub use queue::{
 };
 pub use state::{Service, State, Status};
 
+#[cfg(test)]
+pub(crate) use tests::created;
+
 use crate::aggregate::{Aggregate, Refusal};
 
 /// A service.
@@ -134,7 +137,7 @@ mod tests {
     use crate::ids::{DataId, RoleId, ServiceId};
     use uuid::Uuid;
 
-    pub(super) fn created() -> Event {
+    pub(crate) fn created() -> Event {
         Event::Created(Created {
             id: ServiceId(Uuid::from_u128(1)),
             name: "web".parse().unwrap(),

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use eai_core::executor::Run as RunId;
-use eai_core::ids::{ExecutorId, JobId};
+use eai_core::ids::{ExecutorId, JobId, ServiceId};
 use eai_core::job::Phase;
 use eai_core::lease::Terms;
 use eai_core::log::live::{Change, Live, LiveJob};
@@ -223,7 +223,9 @@ impl Executor {
                 change = changes.recv() => match change {
                     Ok(Change::Job(id)) => self.look_at(id),
                     Ok(Change::Executor(id)) if id == shared.settings.id => self.look_at_everything(),
-                    Ok(Change::Service(_) | Change::Executor(_)) => {}
+                    // Where one worker of a queue is, the others may go as well.
+                    Ok(Change::Service(id)) => self.look_at_workers(id),
+                    Ok(Change::Executor(_)) => {}
                     Err(RecvError::Lagged(_)) => self.look_at_everything(),
                     Err(RecvError::Closed) => break,
                 },
@@ -255,6 +257,14 @@ impl Executor {
         }
     }
 
+    fn look_at_workers(&mut self, service: ServiceId) {
+        for job in self.shared.tools.live.worker_jobs(service) {
+            if job.phase == Phase::Queuing {
+                self.look_at(job.id);
+            }
+        }
+    }
+
     fn look_at(&mut self, id: JobId) {
         let Some(job) = self.shared.tools.live.job(id) else {
             return;
@@ -263,7 +273,7 @@ impl Executor {
         if !job.phase.is_alive() && self.shared.is_anybody_lost() {
             self.shared.left.notify_one();
         }
-        if job.phase == Phase::Queuing && self.shared.may_claim() {
+        if job.phase == Phase::Queuing && self.shared.may_claim() && self.shared.may_work(&job) {
             let shared = Arc::clone(&self.shared);
             self.lives.spawn(claim::claim_and_live(shared, job));
         }
@@ -302,6 +312,27 @@ impl Shared {
     fn is_anybody_lost(&self) -> bool {
         let executors = self.tools.live.executors();
         executors.iter().any(|executor| executor.lost)
+    }
+
+    /// Whether it may take a job as far as the other workers of its queue go: one executor has all of them.
+    ///
+    /// Where nobody has any, the first is competed for, and whoever gets it has the others.
+    fn may_work(&self, job: &LiveJob) -> bool {
+        let (Some(service), Some(index)) = (job.service, job.worker) else {
+            return true;
+        };
+        let workers = self.tools.live.worker_jobs(service);
+        let mut claims = workers.iter().filter_map(|worker| {
+            let held = worker.phase != Phase::Queuing && !self.tools.live.is_abandoned(worker);
+            worker.claim.filter(|_| held)
+        });
+        if let Some(claim) = claims.next() {
+            return claim.executor == self.settings.id;
+        }
+        let mut waiting = workers
+            .iter()
+            .filter(|worker| worker.phase == Phase::Queuing);
+        waiting.all(|other| other.worker.is_none_or(|other| other >= index))
     }
 
     /// Gives a sign of life.

@@ -34,7 +34,7 @@ pub(super) async fn apply(
         }
         Event::Restarted(restarted) => {
             let text = "UPDATE workers SET job = ?2, run = ?3, revision = ?4, condition = 'well', reason = '', \
-                        message = '', unlaunched = 0, failures = ?5, since = ?6, started_on = ?6, \
+                        failures = ?5, since = ?6, started_on = ?6, \
                         restarted_on = ?6, restart_reason = ?7 WHERE id = ?1";
             sqlx::query(text)
                 .bind(fact.aggregate)

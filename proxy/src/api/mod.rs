@@ -19,6 +19,7 @@ mod job_log;
 mod list;
 mod position;
 mod push;
+mod queue;
 mod resolve;
 mod role;
 mod server;
@@ -37,7 +38,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use eai_core::log::live::Live;
 use eai_core::log::output::Output;
-use eai_core::log::{Beats, Log};
+use eai_core::log::{Beats, Log, Queues};
 use eai_projections::{Store, Views};
 use tokio::sync::{Semaphore, watch};
 
@@ -64,6 +65,8 @@ pub struct Platform {
     pub live: Live,
     /// When executors were last heard.
     pub beats: Beats,
+    /// How the workers of queues are.
+    pub queues: Queues,
     /// What jobs print.
     pub output: Output,
     /// What was pushed, by digest.
@@ -98,8 +101,11 @@ pub fn router(platform: Shared) -> Router {
             "/service/{reference}",
             get(service::get).patch(update::update),
         )
-        .route("/service/{reference}/start", post(service::start))
-        .route("/service/{reference}/stop", post(service::stop))
+        .route("/service/{reference}/start", post(queue::start))
+        .route("/service/{reference}/stop", post(queue::stop))
+        .route("/service/{reference}/scale", post(queue::scale))
+        .route("/service/{reference}/status", get(queue::status))
+        .route("/service/{reference}/health", get(queue::health))
         .route("/service/{reference}/deactivate", post(service::deactivate))
         .route("/service/{reference}/reactivate", post(service::reactivate))
         .route("/job", get(job::list))
@@ -143,6 +149,7 @@ pub fn router(platform: Shared) -> Router {
         .route("/version", get(server::version));
     Router::new()
         .nest("/v1", v1)
+        .route("/metrics", get(queue::metrics))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(no_route)

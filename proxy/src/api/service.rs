@@ -1,11 +1,11 @@
-//! Services: make, list, get, start, stop, deactivate, reactivate.
+//! Services: make, list, get, deactivate, reactivate.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use eai_core::command::Part;
 use eai_core::ids::{CommandId, ServiceId};
-use eai_core::service::{self, Command, New, Owned, Resource, ServiceAggregate};
+use eai_core::service::{self, Command, New, Owned, Queue, Resource, ServiceAggregate};
 use eai_core::subject::Address;
 use eai_projections::ServiceRow;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ pub(crate) struct Service {
     runtime: String,
     status: String,
     public: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<Queue>,
     access_url: String,
     created_on: String,
     created_by: String,
@@ -45,6 +47,8 @@ pub(crate) struct NewService {
     role: Option<String>,
     #[serde(default)]
     public: bool,
+    /// Its front end is a queue.
+    queue: Option<Queue>,
 }
 
 /// Times as clients see them: to the second.
@@ -66,6 +70,7 @@ pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
         runtime: row.runtime,
         status: row.status.to_string(),
         public: row.public,
+        queue: row.queue,
         access_url: state.urls.service(row.id),
         created_on: shown(row.created_on),
         created_by: row.created_by,
@@ -132,7 +137,7 @@ pub(crate) async fn create(
             runtime,
             role,
             public: wanted.public,
-            queue: None,
+            queue: wanted.queue,
         },
     )?;
     let context = command::context(&caller, id, &headers);
@@ -158,6 +163,7 @@ async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<Service
     Ok(match (folded, time) {
         (Some(service), Some(updated_on)) => ServiceRow {
             status: service.status,
+            queue: service.queue,
             updated_on,
             ..row
         },
@@ -165,7 +171,8 @@ async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<Service
     })
 }
 
-async fn change(
+/// Gives a command to a service, and shows what it is then.
+pub(super) async fn change(
     state: Shared,
     caller: Caller,
     id: CommandId,
@@ -175,7 +182,10 @@ async fn change(
 ) -> Result<Json<Service>, ApiError> {
     let row = resolve::service(&state, &caller, &reference).await?;
     let mut context = command::context(&caller, id, &headers);
-    if matches!(command, Command::Stop | Command::Deactivate) {
+    if matches!(
+        command,
+        Command::Stop | Command::StopWorkers(_) | Command::Deactivate
+    ) {
         context = command::essential(context);
     }
     let part = Part::<ServiceAggregate>::on(row.account.clone(), row.id, command).boxed();
@@ -191,8 +201,6 @@ async fn change(
 
 verbs! {
     Service:
-    start Start,
-    stop Stop,
     deactivate Deactivate,
     reactivate Reactivate,
 }

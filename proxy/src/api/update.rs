@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use eai_core::data::Manifest;
 use eai_core::spec::{
     AbsolutePath, Command, Cpu, Gpus, Image, Memory, Mount, Mounts, Port, Runtime, Seconds, Spec,
-    UrlPath,
+    UrlPath, Worker,
 };
 use serde::Deserialize;
 
@@ -39,6 +39,8 @@ pub(crate) struct Update {
     /// Python packages; a text without any takes those away that there were.
     requirements: Option<String>,
     max_run_time: Option<Seconds>,
+    /// What a worker of a queue runs instead of a command.
+    worker: Option<Worker>,
 }
 
 pub(crate) async fn update(
@@ -94,6 +96,17 @@ impl Update {
         }
         set(&mut spec.runtime.image, self.image.as_ref());
         set(&mut spec.runtime.command, self.command.as_ref());
+        match (&self.worker, &self.command) {
+            // Either says what runs: the one that is named now.
+            (Some(worker), command) => {
+                spec.worker = Some(worker.clone());
+                if command.is_none() {
+                    spec.runtime.command = Command::default();
+                }
+            }
+            (None, Some(_)) => spec.worker = None,
+            (None, None) => {}
+        }
         set(&mut spec.resources.cpu, self.cpu.as_ref());
         set(&mut spec.resources.mem, self.mem.as_ref());
         set(&mut spec.resources.gpu, self.gpu.as_ref());
@@ -183,6 +196,21 @@ mod tests {
             serde_json::json!({"image": "b"}),
         );
         assert_eq!(kept.unwrap().runtime.command.to_string(), "x");
+    }
+
+    #[test]
+    fn a_worker_and_a_command_take_each_others_place() {
+        let handler = serde_json::json!({"worker": {"handler": "app.handle"}});
+        let spec = apply("", handler.clone()).unwrap();
+        assert!(spec.runtime.command.is_empty() && spec.worker.is_some());
+        let text = spec.to_yaml().unwrap();
+        let commanded = apply(&text, serde_json::json!({"command": ["x"]})).unwrap();
+        assert_eq!(commanded.worker, None);
+        assert_eq!(commanded.runtime.command.to_string(), "x");
+        let both = serde_json::json!({"command": ["x"], "worker": {"agiWorker": "a.B"}});
+        assert!(apply("", both).is_err());
+        let kept = apply(&text, serde_json::json!({"cpu": 0.5})).unwrap();
+        assert_eq!(kept.worker, spec.worker);
     }
 
     #[test]

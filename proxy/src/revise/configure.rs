@@ -21,6 +21,12 @@ pub(super) async fn configuration(
     spec: &Spec,
     runtime: DataVersion,
 ) -> Result<Configuration, ApiError> {
+    if spec.worker.is_some() && service.queue.is_none() {
+        return Err(ApiError::bad_spec(format!(
+            "`{SPEC_FILE}`: `worker` is for services with a queue, and `{}` has a URL",
+            service.name
+        )));
+    }
     let mut mounts = Vec::new();
     for mount in spec.data.iter() {
         mounts.push(resolve(state, service, mount).await?);

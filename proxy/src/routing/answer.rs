@@ -22,6 +22,18 @@ pub(super) fn no_service() -> Failure {
     Failure::not_found("there is no such service: `eai service ls` lists what there is")
 }
 
+/// A queue has no job that could take a request.
+pub(super) fn takes_tasks(service: &LiveService) -> Failure {
+    let name = &service.name.name;
+    Failure::new(
+        axum::http::StatusCode::CONFLICT,
+        "takes-tasks",
+        format!(
+            "service `{name}` takes tasks and no requests: `eai task submit {name}` gives it one"
+        ),
+    )
+}
+
 /// Nothing here runs jobs, so there is nothing to wait for.
 pub(super) fn no_backend(reason: &str) -> Failure {
     Failure::new(

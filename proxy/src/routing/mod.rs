@@ -73,6 +73,9 @@ impl Routing {
         let admitted = self
             .access
             .admit(&self.platform, request, account, service.public)?;
+        if service.queue.is_some() {
+            return Err(answer::takes_tasks(&service));
+        }
         answer::must_be_on(&service)?;
         if let Some(job) = &service.route {
             return routed(job, port, admitted, None);

@@ -177,6 +177,7 @@ impl Live {
                 job.ready = true;
                 job.unready = None;
                 job.phases = Some(ready.phases);
+                job.ready_on = job.ready_on.or(Some(time));
             }
             Event::Unready(unready) => {
                 job.ready = false;
@@ -187,6 +188,7 @@ impl Live {
             Event::Cancelling(cancelling) => {
                 job.phase = Phase::Cancelling;
                 job.frozen = false;
+                job.cancel_reason = Some(cancelling.reason);
                 let drain = cancelling.drain_ms.and_then(|ms| i64::try_from(ms).ok());
                 job.drain_until = drain.map(|ms| time + Duration::milliseconds(ms));
             }
@@ -207,6 +209,8 @@ impl Live {
                 job.frozen = false;
                 job.endpoint = None;
                 job.phases = None;
+                job.ready_on = None;
+                job.cancel_reason = None;
                 job.drain_until = None;
                 job.ended = None;
             }

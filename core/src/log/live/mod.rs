@@ -145,6 +145,10 @@ pub struct LiveJob {
     pub since: OffsetDateTime,
     /// How long the phases of its start took.
     pub phases: Option<Phases>,
+    /// When the run first answered.
+    pub ready_on: Option<OffsetDateTime>,
+    /// Why the run was asked to end, if it was.
+    pub cancel_reason: Option<String>,
     /// Until when the run may go on with what it is at, where it is to end.
     pub drain_until: Option<OffsetDateTime>,
     /// How the last run ended, once it did.
@@ -465,6 +469,8 @@ impl LiveJob {
             endpoint: None,
             since: OffsetDateTime::UNIX_EPOCH,
             phases: None,
+            ready_on: None,
+            cancel_reason: None,
             drain_until: None,
             ended: None,
             version: 0,

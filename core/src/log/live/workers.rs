@@ -21,11 +21,13 @@ pub struct LiveWorker {
     pub job: JobId,
     /// The run that it is in, or was in last.
     pub run: u32,
+    /// The revision that it runs.
+    pub revision: u32,
     /// How it is.
     pub condition: Condition,
     /// Why, for people.
     pub message: String,
-    /// Its run ended before it was ready.
+    /// Its last run that ended did so before it was ready.
     pub unlaunched: bool,
     /// How many runs in a row failed before this one.
     pub failures: u32,
@@ -99,6 +101,7 @@ fn folded(before: Option<&LiveWorker>, time: OffsetDateTime, event: Event) -> Op
             name: started.name,
             job: started.job,
             run: started.run,
+            revision: started.revision,
             condition: Condition::Well,
             message: String::new(),
             unlaunched: false,
@@ -116,9 +119,8 @@ fn folded(before: Option<&LiveWorker>, time: OffsetDateTime, event: Event) -> Op
         Event::Restarted(restarted) => {
             worker.job = restarted.job;
             worker.run = restarted.run;
+            worker.revision = restarted.revision;
             worker.condition = Condition::Well;
-            worker.message.clear();
-            worker.unlaunched = false;
             worker.failures = restarted.failures;
             worker.started = time;
             worker.restarted = Some((time, restarted.reason));

@@ -1,0 +1,649 @@
+use std::time::Duration as Time;
+
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::*;
+use crate::ids::JobId;
+use crate::job::Outcome;
+use crate::service::{self, Queue};
+use crate::worker::Condition;
+
+const NOW: OffsetDateTime = time::macros::datetime!(2026-11-27 12:00:00.25 UTC);
+
+/// Two workers at work, five seconds of patience.
+fn facts() -> Facts {
+    let mut queue = Queue::of(2);
+    queue.heartbeat_timeout_ms = 5_000;
+    Facts {
+        name: "minimal_app_project".parse().unwrap(),
+        status: service::Status::On,
+        queue,
+        asleep: false,
+        places: (0..2).map(place).collect(),
+        tasks: Tasks {
+            pending: 4,
+            running: 3,
+            done: 2,
+            failed: 1,
+        },
+        cleanup: Cleanup {
+            done: 1,
+            failed: 2,
+            heartbeats: 3,
+        },
+        connected: true,
+        listening: Time::from_hours(1),
+        queue_dir: None,
+        now: NOW,
+    }
+}
+
+fn place(index: u32) -> Place {
+    Place {
+        index,
+        name: format!("minimal_app_project:{index}"),
+        worker: Some(Worker {
+            job: JobId(Uuid::from_u128(u128::from(index))),
+            run: 0,
+            revision: 1,
+            condition: Condition::Well,
+            message: String::new(),
+            unlaunched: false,
+            failures: 0,
+            since: NOW - Duration::minutes(20),
+            started: NOW - Duration::minutes(20),
+            restarted: None,
+            run_is: RunIs::Ready(NOW - Duration::minutes(20)),
+        }),
+        heartbeat: Some(Heartbeat {
+            state: "running",
+            age: Time::from_micros(999_400),
+        }),
+    }
+}
+
+/// With one thing changed about the first worker.
+fn with(change: impl FnOnce(&mut Worker)) -> Facts {
+    let mut facts = facts();
+    change(facts.places[0].worker.as_mut().unwrap());
+    facts
+}
+
+fn heard(heartbeat: Option<(&'static str, u64)>) -> Facts {
+    let mut facts = facts();
+    facts.places[0].heartbeat = heartbeat.map(|(state, ms)| Heartbeat {
+        state,
+        age: Time::from_millis(ms),
+    });
+    facts
+}
+
+fn over(outcome: Outcome, planned: bool) -> RunIs {
+    RunIs::Over(Over {
+        outcome,
+        message: "signal 9 ended the command".into(),
+        was_ready: false,
+        planned,
+    })
+}
+
+fn unhealthy(reason: &str) -> Condition {
+    Condition::Unhealthy {
+        reason: reason.into(),
+    }
+}
+
+#[test]
+fn the_status_follows_the_rules() {
+    let stopped = |keeps: bool| {
+        let mut facts = facts();
+        facts.status = service::Status::Off;
+        if !keeps {
+            facts.places.clear();
+        }
+        facts
+    };
+    let everyone = |change: fn(&mut Worker)| {
+        let mut facts = facts();
+        for place in &mut facts.places {
+            change(place.worker.as_mut().unwrap());
+        }
+        facts
+    };
+    let asleep = Facts {
+        asleep: true,
+        ..facts()
+    };
+    let deactivated = Facts {
+        status: service::Status::Deactivated,
+        ..facts()
+    };
+    let unlaunched = |worker: &mut Worker| {
+        worker.unlaunched = true;
+        worker.run_is = RunIs::Starting;
+    };
+    for (what, facts, status) in [
+        ("all work", facts(), Status::Running),
+        (
+            "one starts",
+            with(|worker| worker.run_is = RunIs::Starting),
+            Status::Degraded,
+        ),
+        (
+            "one died",
+            with(|worker| worker.run_is = over(Outcome::Failed, false)),
+            Status::Degraded,
+        ),
+        (
+            "one is frozen",
+            heard(Some(("processing", 5_001))),
+            Status::Degraded,
+        ),
+        ("one never beat", heard(None), Status::Degraded),
+        (
+            "all start",
+            everyone(|worker| worker.run_is = RunIs::Starting),
+            Status::Degraded,
+        ),
+        (
+            "all died",
+            everyone(|worker| worker.run_is = over(Outcome::Failed, false)),
+            Status::Degraded,
+        ),
+        ("none can be started", everyone(unlaunched), Status::Error),
+        ("one cannot be started", with(unlaunched), Status::Degraded),
+        ("nothing to do", asleep, Status::Idle),
+        ("never started", stopped(false), Status::Idle),
+        ("stopped", stopped(true), Status::Stopped),
+        ("put away", deactivated, Status::Stopped),
+    ] {
+        assert_eq!(facts.service_status(), status, "{what}");
+        assert_eq!(facts.health().status, status.as_str(), "{what}");
+    }
+}
+
+#[test]
+fn neither_tasks_nor_failures_of_tasks_make_a_status() {
+    let mut facts = facts();
+    facts.tasks = Tasks {
+        pending: 9_999,
+        running: 0,
+        done: 0,
+        failed: 9_999,
+    };
+    assert_eq!(facts.service_status(), Status::Running);
+}
+
+#[test]
+fn each_worker_has_a_row() {
+    let row = |future: &str, heartbeat: (&str, Option<f64>), reason: &str| {
+        json!({
+            "worker": "minimal_app_project:0", "future_state": future, "heartbeat_state": heartbeat.0,
+            "heartbeat_age_sec": heartbeat.1, "healthy": reason.is_empty(), "reason": reason,
+        })
+    };
+    let beats = ("running", Some(0.999));
+    let mut just_ready = heard(None);
+    just_ready.places[0].worker.as_mut().unwrap().run_is = RunIs::Ready(NOW - Duration::seconds(4));
+    let mut deaf = heard(Some(("running", 60_000)));
+    deaf.listening = Time::from_secs(1);
+    let mut told = deaf.clone();
+    told.places[0].worker.as_mut().unwrap().condition = unhealthy("stale-heartbeat(6.0s)");
+    for (what, facts, expected) in [
+        ("well", facts(), row("pending", beats, "")),
+        (
+            "at a task",
+            heard(Some(("processing", 0))),
+            row("pending", ("processing", Some(0.0)), ""),
+        ),
+        (
+            "at the limit",
+            heard(Some(("running", 5_000))),
+            row("pending", ("running", Some(5.0)), ""),
+        ),
+        (
+            "late",
+            heard(Some(("running", 5_130))),
+            row("pending", ("running", Some(5.13)), "stale-heartbeat(5.1s)"),
+        ),
+        (
+            "warm and silent",
+            heard(None),
+            row("pending", ("missing", None), "missing-heartbeat"),
+        ),
+        (
+            "not warm yet",
+            just_ready,
+            row("pending", ("missing", None), ""),
+        ),
+        (
+            "nobody listened",
+            deaf,
+            row("pending", ("running", Some(60.0)), ""),
+        ),
+        (
+            "it was told before",
+            told,
+            row("pending", ("running", Some(60.0)), "stale-heartbeat(6.0s)"),
+        ),
+        (
+            "starting",
+            with(|worker| worker.run_is = RunIs::Starting),
+            row("pending", beats, ""),
+        ),
+        (
+            "failed",
+            with(|worker| worker.run_is = over(Outcome::Failed, false)),
+            row("error", beats, "loop-error"),
+        ),
+        (
+            "exited",
+            with(|worker| worker.run_is = over(Outcome::Succeeded, false)),
+            row("finished", beats, "loop-finished"),
+        ),
+        (
+            "killed by hand",
+            with(|worker| worker.run_is = over(Outcome::Cancelled, false)),
+            row("cancelled", beats, "loop-cancelled"),
+        ),
+        (
+            "its executor died",
+            with(|worker| worker.run_is = over(Outcome::Interrupted, false)),
+            row("lost", beats, "loop-lost"),
+        ),
+        (
+            "ended as planned",
+            with(|worker| worker.run_is = over(Outcome::Cancelled, true)),
+            row("cancelled", beats, ""),
+        ),
+        (
+            "told to have failed",
+            with(|worker| worker.condition = unhealthy("loop-error")),
+            row("error", beats, "loop-error"),
+        ),
+        (
+            "nothing known",
+            with(|worker| worker.run_is = RunIs::Unknown),
+            row("detached", beats, ""),
+        ),
+    ] {
+        let health = facts.health();
+        assert_eq!(
+            serde_json::to_value(&health.worker_health[0]).unwrap(),
+            expected,
+            "{what}"
+        );
+        let is_healthy = health
+            .workers_healthy
+            .contains(&"minimal_app_project:0".to_owned());
+        assert_eq!(is_healthy, expected["healthy"] == true, "{what}");
+        assert_eq!(
+            health.workers_unhealthy.len() + health.workers_healthy.len(),
+            2,
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn the_payload_has_every_field() {
+    let mut facts = with(|worker| {
+        worker.restarted = Some((NOW - Duration::minutes(10), "loop-error".into()));
+        worker.run_is = RunIs::Starting;
+    });
+    facts.queue_dir = Some("/share/service/minimal_app/queue".into());
+    let expected = json!({
+        "schema": "agi.service.health.v1", "timestamp": 1_795_780_800.25, "app": "minimal_app_project",
+        "target": "minimal_app", "status": "degraded",
+        "workers_running": ["minimal_app_project:1"], "workers_pending": ["minimal_app_project:0"],
+        "workers_restarted": ["minimal_app_project:0"],
+        "workers_healthy": ["minimal_app_project:0", "minimal_app_project:1"], "workers_unhealthy": [],
+        "workers_running_count": 1, "workers_pending_count": 1, "workers_restarted_count": 1,
+        "workers_healthy_count": 2, "workers_unhealthy_count": 0,
+        "queue": { "pending": 4, "running": 3, "done": 2, "failed": 1 },
+        "restart_reasons": { "minimal_app_project:0": "loop-error" },
+        "client_status": "running", "heartbeat_timeout_sec": 5.0,
+        "queue_dir": "/share/service/minimal_app/queue", "cleanup": { "done": 1, "failed": 2, "heartbeats": 3 },
+        "worker_health": [
+            { "worker": "minimal_app_project:0", "future_state": "pending", "heartbeat_state": "running",
+              "heartbeat_age_sec": 0.999, "healthy": true, "reason": "" },
+            { "worker": "minimal_app_project:1", "future_state": "pending", "heartbeat_state": "running",
+              "heartbeat_age_sec": 0.999, "healthy": true, "reason": "" },
+        ],
+    });
+    assert_eq!(serde_json::to_value(facts.health()).unwrap(), expected);
+    facts.connected = false;
+    assert_eq!(facts.health().client_status, "closed");
+}
+
+#[test]
+fn a_restart_counts_for_ten_minutes_and_a_worker_once() {
+    let ago =
+        |ago: Duration| with(|worker| worker.restarted = Some((NOW - ago, "loop-lost".into())));
+    let health = ago(Duration::minutes(10)).health();
+    assert_eq!(
+        (health.workers_restarted_count, health.restart_rate()),
+        (1, 0.5)
+    );
+    let health = ago(Duration::minutes(10) + Duration::milliseconds(1)).health();
+    assert_eq!(
+        (health.workers_restarted_count, health.restart_rate()),
+        (0, 0.0)
+    );
+    assert!(health.restart_reasons.is_empty());
+}
+
+#[test]
+fn what_is_stopped_has_no_workers_that_run() {
+    let mut facts = with(|worker| worker.run_is = RunIs::Ending);
+    facts.status = service::Status::Off;
+    let health = facts.health();
+    assert!(health.workers_running.is_empty() && health.worker_health.is_empty());
+    assert_eq!(
+        health.workers_pending,
+        ["minimal_app_project:0"],
+        "it is waited for"
+    );
+}
+
+#[test]
+fn the_status_reply_carries_the_counts_and_what_went_wrong() {
+    let mut facts = facts();
+    for place in &mut facts.places {
+        let worker = place.worker.as_mut().unwrap();
+        worker.unlaunched = true;
+        worker.message = "there is no such program".into();
+        worker.run_is = RunIs::Starting;
+    }
+    let reply = serde_json::to_value(facts.status_reply()).unwrap();
+    assert_eq!(reply["status"], "error");
+    let errors = json!({
+        "minimal_app_project:0": "there is no such program", "minimal_app_project:1": "there is no such program",
+    });
+    assert_eq!(reply["launch_errors"], errors);
+    assert_eq!(
+        reply["message"],
+        "no worker can be started: there is no such program"
+    );
+
+    let reply = serde_json::to_value(self::facts().status_reply()).unwrap();
+    for absent in ["launch_errors", "message", "health_path", "queue_dir"] {
+        assert_eq!(reply.get(absent), None, "{absent}");
+    }
+    assert_eq!(reply["workers"], reply["health"]["workers_running"]);
+    for (name, value) in [
+        ("status", json!("running")),
+        ("pending", json!([])),
+        ("workers_running_count", json!(2)),
+        ("workers_pending_count", json!(0)),
+        ("workers_restarted_count", json!(0)),
+        ("workers_healthy_count", json!(2)),
+        ("workers_unhealthy_count", json!(0)),
+        ("client_status", json!("running")),
+        ("heartbeat_timeout_sec", json!(5.0)),
+        ("restarted_workers", json!([])),
+        ("restart_reasons", json!({})),
+        (
+            "queue",
+            json!({ "pending": 4, "running": 3, "done": 2, "failed": 1 }),
+        ),
+    ] {
+        assert_eq!(reply[name], value, "{name}");
+    }
+}
+
+#[test]
+fn the_target_is_the_app_without_project() {
+    for (app, expected) in [
+        ("minimal_app_project", "minimal_app"),
+        ("web", "web"),
+        ("_project", ""),
+    ] {
+        assert_eq!(target(&app.parse().unwrap()), expected);
+    }
+}
+
+// === the gate ===
+
+/// A health with these numbers: workers that run, pend, are unhealthy, were restarted.
+fn numbers(status: &str, [running, pending, unhealthy, restarted]: [u64; 4]) -> Health {
+    Health {
+        status: status.into(),
+        workers_running_count: running,
+        workers_pending_count: pending,
+        workers_unhealthy_count: unhealthy,
+        workers_restarted_count: restarted,
+        ..facts().health()
+    }
+}
+
+#[test]
+fn the_gate_follows_the_table() {
+    let usual = Sla::default();
+    let idle = Sla {
+        allow_idle: true,
+        ..usual
+    };
+    let stopped = Sla {
+        allow_stopped: true,
+        ..usual
+    };
+    let lenient = Sla {
+        max_unhealthy: 1,
+        max_restart_rate: 0.5,
+        ..usual
+    };
+    for (status, counts, sla, code, reason) in [
+        ("running", [2, 0, 0, 0], usual, 0, "ok"),
+        (
+            "running",
+            [1, 0, 1, 0],
+            usual,
+            2,
+            "unhealthy workers 1 exceeds limit 0",
+        ),
+        (
+            "error",
+            [0, 2, 2, 2],
+            usual,
+            2,
+            "unhealthy workers 2 exceeds limit 0",
+        ),
+        (
+            "degraded",
+            [1, 1, 1, 0],
+            lenient,
+            3,
+            "service status is degraded",
+        ),
+        ("running", [2, 0, 1, 0], lenient, 0, "ok"),
+        (
+            "running",
+            [2, 0, 2, 0],
+            lenient,
+            2,
+            "unhealthy workers 2 exceeds limit 1",
+        ),
+        ("error", [0, 2, 0, 2], usual, 3, "service status is error"),
+        (
+            "degraded",
+            [1, 1, 0, 2],
+            usual,
+            3,
+            "service status is degraded",
+        ),
+        (
+            "idle",
+            [0, 0, 0, 0],
+            usual,
+            4,
+            "service status is idle (use --allow-idle to accept)",
+        ),
+        ("idle", [0, 0, 0, 0], idle, 0, "ok"),
+        (
+            "running",
+            [2, 0, 0, 1],
+            usual,
+            5,
+            "restart rate 0.500 exceeds limit 0.250",
+        ),
+        ("running", [4, 0, 0, 1], usual, 0, "ok"),
+        ("running", [2, 0, 0, 1], lenient, 0, "ok"),
+        (
+            "running",
+            [2, 0, 0, 2],
+            lenient,
+            5,
+            "restart rate 1.000 exceeds limit 0.500",
+        ),
+        (
+            "stopped",
+            [0, 0, 0, 0],
+            usual,
+            3,
+            "service status is stopped",
+        ),
+        ("stopped", [0, 0, 0, 0], stopped, 0, "ok"),
+        (
+            "unknown",
+            [2, 0, 0, 0],
+            usual,
+            3,
+            "service status is unknown",
+        ),
+        (
+            "partial",
+            [2, 0, 0, 0],
+            stopped,
+            3,
+            "service status is partial",
+        ),
+        ("", [2, 0, 0, 0], idle, 3, "service status is unknown"),
+        (
+            "running",
+            [0, 0, 0, 0],
+            usual,
+            3,
+            "service status is running without workers",
+        ),
+    ] {
+        let verdict = numbers(status, counts).gate(&sla);
+        assert_eq!(
+            (verdict.code, verdict.reason.as_str()),
+            (code, reason),
+            "{status} {counts:?}"
+        );
+        assert_eq!(verdict.passes(), code == 0);
+    }
+}
+
+#[test]
+fn rates_are_shares() {
+    for (written, expected) in [
+        (-1.0, 0.0),
+        (0.3, 0.3),
+        (7.0, 1.0),
+        (f64::NAN, 0.25),
+        (f64::INFINITY, 1.0),
+    ] {
+        assert!(
+            (Sla::restart_rate(written) - expected).abs() < f64::EPSILON,
+            "{written}"
+        );
+    }
+}
+
+#[test]
+fn gauges_are_in_families() {
+    let measured = |status: &str, labels: Vec<(&'static str, String)>| Measured {
+        labels,
+        health: numbers(status, [2, 1, 1, 1]),
+        sla: Sla::default(),
+    };
+    let text = prometheus(&[measured("running", vec![])]);
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let labels = r#"app="minimal_app_project",target="minimal_app""#;
+    let mut expected: Vec<String> = [
+        ("workers_running_count", "2"),
+        ("workers_unhealthy_count", "1"),
+        ("workers_restarted_count", "1"),
+        ("restart_rate", "0.333333"),
+        ("health_gate_pass", "0"),
+        ("health_gate_code", "2"),
+        ("sla_allow_idle", "0"),
+        ("sla_max_unhealthy", "0"),
+        ("sla_max_restart_rate", "0.250000"),
+    ]
+    .map(|(name, value)| format!("agilab_service_{name}{{{labels}}} {value}"))
+    .into();
+    for (state, value) in [
+        ("running", 1),
+        ("idle", 0),
+        ("degraded", 0),
+        ("error", 0),
+        ("stopped", 0),
+        ("unknown", 0),
+    ] {
+        expected.push(format!(
+            "agilab_service_status{{{labels},state=\"{state}\"}} {value}"
+        ));
+    }
+    assert_eq!(lines, expected);
+    assert_eq!(text.matches("# TYPE").count(), 10);
+
+    let two = prometheus(&[
+        measured("running", vec![("account", "a\"b".into())]),
+        measured("partial", vec![("account", "c".into())]),
+    ]);
+    assert_eq!(
+        two.matches("# TYPE").count(),
+        10,
+        "each family is declared once"
+    );
+    assert!(two.contains(r#"{account="a\"b",app="#));
+    assert!(two.contains(r#"state="partial"} 1"#));
+}
+
+#[test]
+fn a_snapshot_sums_up() {
+    let mut facts = heard(Some(("running", 5_130)));
+    facts.places[1].heartbeat = None;
+    let sla = Sla {
+        allow_idle: true,
+        max_unhealthy: 3,
+        ..Sla::default()
+    };
+    let snapshot = Snapshot::new(&facts.health(), &sla, "2026-11-21T22:50:00".into());
+    let mut value = serde_json::to_value(snapshot).unwrap();
+    assert_eq!(value["worker_health"].as_array().map(Vec::len), Some(2));
+    value["worker_health"] = Value::Null;
+    let expected = json!({
+        "schema": "agilab.service.operator_snapshot.v1", "exported_at": "2026-11-21T22:50:00",
+        "app": "minimal_app_project", "target": "minimal_app", "status": "degraded",
+        "health_gate": { "allow_idle": true, "max_unhealthy": 3, "max_restart_rate": 0.25, "heartbeat_timeout_sec": 5.0 },
+        "summary": {
+            "tracked_workers": 2, "unhealthy_workers": 2, "late_heartbeats": 1, "missing_heartbeats": 1,
+            "max_heartbeat_age_sec": 5.13, "reason_examples": ["stale-heartbeat(5.1s)", "missing-heartbeat"],
+        },
+        "worker_health": null,
+    });
+    assert_eq!(value, expected);
+}
+
+#[test]
+fn a_snapshot_tells_three_reasons() {
+    let mut health = facts().health();
+    let row = health.worker_health[0].clone();
+    health.worker_health = ["a", "b", "a", "", "c", "d"]
+        .map(|reason| WorkerHealth {
+            reason: reason.into(),
+            heartbeat_age_sec: None,
+            ..row.clone()
+        })
+        .into();
+    let summary = Snapshot::new(&health, &Sla::default(), String::new()).summary;
+    assert_eq!(summary.reason_examples, ["a", "b", "c"]);
+    assert_eq!(summary.max_heartbeat_age_sec, None);
+}

@@ -1,0 +1,137 @@
+//! What is known of the workers of queues at this moment, put together from what is alive and what was heard.
+//!
+//! Reading it takes no lock that anyone waits on, asks nobody, and changes nothing: any number may read at once.
+
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::live::{Live, LiveJob, LiveService, LiveWorker};
+use super::{Log, WorkerBeats};
+use crate::health::{self, Cleanup, Facts, Heartbeat, Over, Place, RunIs, Tasks, Worker};
+use crate::ids::ServiceId;
+use crate::job::Phase;
+use crate::names::Name;
+use crate::policy::PLANNED;
+use crate::worker;
+
+/// Knows the workers of queues. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queues {
+    log: Log,
+    live: Live,
+    beats: WorkerBeats,
+    share: Option<PathBuf>,
+}
+
+impl Queues {
+    /// From what is alive; `beats` are listened to elsewhere. `share` is the folder that is shared with others.
+    pub fn new(log: Log, live: Live, beats: WorkerBeats, share: Option<PathBuf>) -> Self {
+        Self {
+            log,
+            live,
+            beats,
+            share,
+        }
+    }
+
+    /// Where the health of a service is written, if anywhere.
+    pub fn health_path(&self, service: &Name) -> Option<String> {
+        self.shared(service, "health.json")
+    }
+
+    fn shared(&self, service: &Name, what: &str) -> Option<String> {
+        let share = self.share.as_ref()?.join("service");
+        let path = share.join(health::target(service)).join(what);
+        Some(path.to_string_lossy().into_owned())
+    }
+
+    /// What is known of a service; nothing where it has no queue.
+    pub fn facts(&self, service: ServiceId) -> Option<Facts> {
+        let service = self.live.service(service)?;
+        let queue = service.queue.clone()?;
+        let workers = self.live.workers(service.id);
+        let filled = workers.last().map_or(0, |last| last.index + 1);
+        let places = (0..queue.workers.max(filled)).map(|index| {
+            let worker = workers.iter().find(|worker| worker.index == index);
+            self.place(&service, index, worker.map(AsRef::as_ref))
+        });
+        Some(Facts {
+            name: service.name.name.clone(),
+            status: service.status,
+            places: places.collect(),
+            queue,
+            asleep: false,
+            tasks: Tasks::default(),
+            cleanup: Cleanup::default(),
+            connected: self.log.connection().is_up(),
+            listening: self.beats.listening(),
+            queue_dir: self.shared(&service.name.name, "queue"),
+            now: now(),
+        })
+    }
+
+    fn place(&self, service: &LiveService, index: u32, worker: Option<&LiveWorker>) -> Place {
+        let heartbeat = worker.and_then(|worker| {
+            let heard = self.beats.last(service.id, index)?;
+            let is_its = (heard.beat.job, heard.beat.run) == (worker.job, worker.run);
+            is_its.then(|| Heartbeat {
+                state: heard.beat.state.as_str(),
+                age: self.beats.age(&heard),
+            })
+        });
+        Place {
+            index,
+            name: worker::name(&service.name.name, index),
+            worker: worker.map(|worker| self.worker(worker)),
+            heartbeat,
+        }
+    }
+
+    fn worker(&self, worker: &LiveWorker) -> Worker {
+        let job = self.live.job(worker.job);
+        let job = job.filter(|job| job.run == worker.run);
+        Worker {
+            job: worker.job,
+            run: worker.run,
+            revision: worker.revision,
+            condition: worker.condition.clone(),
+            message: worker.message.clone(),
+            unlaunched: worker.unlaunched,
+            failures: worker.failures,
+            since: worker.since,
+            started: worker.started,
+            restarted: worker.restarted.clone(),
+            run_is: job.map_or(RunIs::Unknown, |job| run_is(&job)),
+        }
+    }
+}
+
+fn run_is(job: &LiveJob) -> RunIs {
+    match job.phase {
+        Phase::Running if job.ready => RunIs::Ready(job.ready_on.unwrap_or(job.since)),
+        Phase::Queuing | Phase::Queued | Phase::Running => RunIs::Starting,
+        Phase::Cancelling => RunIs::Ending,
+        Phase::Succeeded | Phase::Failed | Phase::Cancelled | Phase::Interrupted => {
+            let Some(ended) = &job.ended else {
+                return RunIs::Unknown;
+            };
+            RunIs::Over(Over {
+                outcome: ended.state,
+                message: ended.message.clone(),
+                was_ready: job.ready_on.is_some(),
+                planned: is_planned(job.cancel_reason.as_deref()),
+            })
+        }
+    }
+}
+
+/// Whether a run that was asked to end for this reason ended as the platform wanted.
+pub(super) fn is_planned(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| PLANNED.contains(&reason))
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever asks means this moment")]
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
