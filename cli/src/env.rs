@@ -31,6 +31,7 @@ variables! {
     EAI_LISTEN: "Server: the address and port to listen on.",
     EAI_LOG: "Server: which log lines to write, such as `info` or `eai=debug`.",
     EAI_LOG_FORMAT: "Server: `text` or `json` log lines.",
+    EAI_TASKS_MAX_BYTES: "Server: the largest size of the log of tasks.",
     EAI_DATA_MAX_BYTES: "Server: the largest size of everything that was pushed.",
     EAI_LOG_MAX_BYTES: "Server: the largest size of the event log.",
     EAI_NATS_PORT: "Server: the port of the supervised nats-server.",

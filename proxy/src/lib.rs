@@ -11,3 +11,4 @@ pub mod ingress;
 pub mod listener;
 pub mod revise;
 pub mod routing;
+pub mod task;

@@ -10,6 +10,7 @@ mod output;
 mod queue;
 mod serve;
 mod service;
+mod task;
 
 use clap::Parser;
 use uuid::Uuid;
@@ -28,6 +29,9 @@ pub(crate) use queue::{
 };
 pub(crate) use serve::{BackendArg, LogFormat, ServeArgs};
 pub(crate) use service::{NewService, ServiceVerb, UpdateService};
+pub(crate) use task::{
+    DeadVerb, ListDead, ListTasks, PurgeArgs, RequeueArgs, SubmitArgs, TaskStatus, TaskVerb,
+};
 
 use crate::env;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DataVerb, ImageVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb};
+use super::{DataVerb, ImageVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb, TaskVerb};
 
 /// What the command is about.
 #[derive(Debug, Subcommand)]
@@ -22,6 +22,16 @@ pub(crate) enum Noun {
   eai service stop hello"
     )]
     Service(ServiceVerb),
+    /// Tasks: what the workers of a queue do
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai task submit sums '{\"args\":{\"x\":1}}' --wait
+  eai task ls sums --status failed
+  eai task result 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10
+  eai task dead requeue sums --all"
+    )]
+    Task(TaskVerb),
     /// Jobs: what runs for services
     #[command(
         subcommand,

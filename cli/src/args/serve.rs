@@ -42,6 +42,9 @@ pub(crate) struct ServeArgs {
     /// The largest size of the event log, such as 10GiB
     #[arg(long, value_name = "SIZE", env = env::EAI_LOG_MAX_BYTES)]
     pub(crate) log_max_bytes: Option<ByteSize>,
+    /// The largest size of the log of tasks, such as 10GiB
+    #[arg(long, value_name = "SIZE", env = env::EAI_TASKS_MAX_BYTES)]
+    pub(crate) tasks_max_bytes: Option<ByteSize>,
     /// The largest size of everything that was pushed, such as 100GiB
     #[arg(long, value_name = "SIZE", env = env::EAI_DATA_MAX_BYTES)]
     pub(crate) data_max_bytes: Option<ByteSize>,

@@ -138,7 +138,7 @@ pub(crate) struct UpdateService {
 }
 
 /// A number that JSON has: it would write any other as `null`, which changes nothing.
-fn finite(text: &str) -> Result<f64, String> {
+pub(super) fn finite(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|number: &f64| number.is_finite())

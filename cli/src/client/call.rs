@@ -15,6 +15,8 @@ pub(crate) struct Call<'a> {
     path: Vec<&'a str>,
     query: Vec<(String, String)>,
     pub(super) body: Option<Value>,
+    /// A body that goes as it is, and its media type.
+    pub(super) text: Option<(&'static str, String)>,
     pub(super) nth: Option<u32>,
     pub(super) accept: Option<&'static str>,
     pub(super) patience: Duration,
@@ -41,12 +43,18 @@ impl<'a> Call<'a> {
         Self::new(Method::POST, path)
     }
 
+    /// A call that removes something, and so may be repeated.
+    pub(crate) fn delete(path: &[&'a str]) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
     fn new(method: Method, path: &[&'a str]) -> Self {
         Self {
             method,
             path: path.to_vec(),
             query: Vec::new(),
             body: None,
+            text: None,
             nth: None,
             accept: None,
             patience: PATIENCE,
@@ -70,6 +78,12 @@ impl<'a> Call<'a> {
     /// With a body.
     pub(crate) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// With a body that goes as it is.
+    pub(crate) fn text(mut self, media_type: &'static str, text: String) -> Self {
+        self.text = Some((media_type, text));
         self
     }
 

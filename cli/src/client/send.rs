@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use uuid::Uuid;
 
@@ -189,6 +189,9 @@ impl Client {
         }
         if let Some(body) = &call.body {
             request = request.json(body);
+        }
+        if let Some((media_type, text)) = &call.text {
+            request = request.header(CONTENT_TYPE, *media_type).body(text.clone());
         }
         let answered = async {
             let response = request.send().await?;

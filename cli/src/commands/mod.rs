@@ -16,6 +16,7 @@ mod resource;
 mod role;
 mod server;
 mod service;
+mod task;
 mod user;
 mod version;
 
@@ -84,6 +85,7 @@ async fn dispatch(cli: Cli, printer: &mut Printer) -> Result<ExitStatus, Error> 
 async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<ExitStatus, Error> {
     match noun {
         Noun::Service(verb) => service::run(verb, client, printer).await,
+        Noun::Task(verb) => task::run(verb, client, printer).await,
         Noun::Job(verb) => job::run(verb, client, printer).await,
         Noun::Data(verb) => data::run(verb, client, printer).await,
         Noun::Image(verb) => image::run(verb, client, printer).await,

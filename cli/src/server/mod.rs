@@ -113,7 +113,8 @@ fn site(args: &ServeArgs, platform: &Shared) -> Sites<Routing, JobConnector> {
         settings.scheme = "https";
     }
     let ingress = Ingress::new(routing, JobConnector, settings);
-    Sites::new(eai_proxy::api::router(Arc::clone(platform)), ingress)
+    let queues = eai_proxy::task::front(Arc::clone(platform));
+    Sites::new(eai_proxy::api::router(Arc::clone(platform)), ingress).with_queues(queues)
 }
 
 /// Who ends the platform by hand is done with its jobs; who terminates it may start it again.

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use eai_core::log::objects::{self, Objects};
 use eai_core::log::output::{self, Output};
-use eai_core::log::{self, Fsync, Log, Settings, check_server, connect, set_up};
+use eai_core::log::tasks::{Purger, Tasks};
+use eai_core::log::{
+    self, Connection, Fsync, Log, LogKind, Settings, check_server, connect, set_up, set_up_tasks,
+};
 use eai_executors::executor::Stop;
 use eai_projections::Views;
 use eai_proxy::api::{Facts, Imports, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
 use eai_proxy::auth::Tokens;
 use eai_proxy::content::{self, Contents};
+use eai_proxy::task;
 use nkeys::KeyPair;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +31,8 @@ use crate::args::ServeArgs;
 
 /// The size of the event log where nothing is asked.
 const LOG_BYTES: u64 = 8 << 30;
+/// The size of the log of tasks where nothing is asked.
+const TASKS_BYTES: u64 = 4 << 30;
 /// The size of the object store where nothing is asked.
 const DATA_BYTES: u64 = 64 << 30;
 /// The size of what is kept of job output.
@@ -46,16 +52,27 @@ const SCRUB_HEAD_START: Duration = Duration::from_secs(3);
 pub(crate) struct Roles {
     pub(crate) platform: Shared,
     work: Work,
-    tasks: Tasks,
+    background: Background,
     supervisor: Supervisor,
 }
 
 /// What runs in the background until `stop`.
-struct Tasks {
+struct Background {
     projector: JoinHandle<()>,
     scrubber: JoinHandle<()>,
-    sweeper: JoinHandle<()>,
+    sweepers: [JoinHandle<()>; 2],
     stop: CancellationToken,
+}
+
+/// The logs, and what is kept beside them.
+struct Stored {
+    log: Log,
+    /// For those who follow the log.
+    followers: Log,
+    tasks: Log,
+    objects: Objects,
+    output: Output,
+    purger: Connection,
 }
 
 impl Roles {
@@ -73,16 +90,17 @@ impl Roles {
             port: data.nats_port(),
             search: Search::from_process(args.nats_server.clone()),
             log_max_bytes: log_bytes(args),
+            tasks_max_bytes: tasks_bytes(args),
             data_max_bytes: data_bytes(args),
             unsafe_fsync: args.unsafe_fsync,
             timeouts: Timeouts::default(),
         })
         .await?;
         match Self::on(&supervisor, args, data, urls, readiness).await {
-            Ok((platform, work, tasks)) => Ok(Self {
+            Ok((platform, work, background)) => Ok(Self {
                 platform,
                 work,
-                tasks,
+                background,
                 supervisor,
             }),
             Err(error) => {
@@ -99,8 +117,15 @@ impl Roles {
         data: &DataDir,
         urls: Urls,
         readiness: watch::Receiver<Readiness>,
-    ) -> Result<(Shared, Work, Tasks), Error> {
-        let (log, followers, objects, output) = open_log(args, data, supervisor).await?;
+    ) -> Result<(Shared, Work, Background), Error> {
+        let Stored {
+            log,
+            followers,
+            tasks,
+            objects,
+            output,
+            purger,
+        } = open_logs(args, data, supervisor).await?;
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
@@ -134,7 +159,8 @@ impl Roles {
         let chosen = Box::pin(backend::choose(args, data)).await?;
         // Asked first: what is alive is not loaded from views that turn out not to be sound.
         let damaged = is_damaged(&log, &views).await?;
-        let alive = Alive::load(&views, &log).await;
+        let tasks = Tasks::new(tasks);
+        let alive = Alive::load(&views, &log, &tasks).await?;
         let facts = Facts {
             platform: data.platform(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -154,6 +180,8 @@ impl Roles {
             live: alive.live.clone(),
             beats: alive.beats.clone(),
             queues: alive.queues.clone(),
+            purger: Purger::new(tasks.clone(), purger),
+            tasks,
             contents: Contents::new(objects, data.path().to_owned()),
             output,
             images: Imports::new(Arc::new(BackendImages::new(&chosen))),
@@ -172,27 +200,32 @@ impl Roles {
         } else {
             Box::pin(Work::start(alive, parts)).await?
         };
-        let sweeper = tokio::spawn(content::sweep(Arc::clone(&platform), stop.clone()));
-        let tasks = Tasks {
+        let sweepers = [
+            tokio::spawn(content::sweep(Arc::clone(&platform), stop.clone())),
+            tokio::spawn(task::sweep(Arc::clone(&platform), stop.clone())),
+        ];
+        let background = Background {
             projector,
             scrubber,
-            sweeper,
+            sweepers,
             stop,
         };
-        Ok((platform, work, tasks))
+        Ok((platform, work, background))
     }
 
     /// Takes the roles down in the opposite order.
     pub(crate) async fn stop(self, runs: Stop) -> Result<(), Error> {
         self.work.stop(runs).await?;
-        let Tasks {
+        let Background {
             projector,
             scrubber,
-            sweeper,
+            sweepers,
             stop,
-        } = self.tasks;
+        } = self.background;
         stop.cancel();
-        sweeper.await.map_err(Error::Task)?;
+        for sweeper in sweepers {
+            sweeper.await.map_err(Error::Task)?;
+        }
         if !scrubber.is_finished() {
             scrubber.await.map_err(Error::Task)?;
         }
@@ -217,12 +250,12 @@ async fn is_damaged(log: &Log, views: &Views) -> Result<bool, Error> {
     Ok(views.halted().is_some())
 }
 
-/// The log for the platform itself, and for those who follow it; contents and output beside it.
-async fn open_log(
+/// The logs of the platform itself, and for those who follow it; contents and output beside them.
+async fn open_logs(
     args: &ServeArgs,
     data: &DataDir,
     supervisor: &Supervisor,
-) -> Result<(Log, Log, Objects, Output), Error> {
+) -> Result<Stored, Error> {
     let url = supervisor.url();
     let fsync = if args.unsafe_fsync {
         Fsync::Unsafe
@@ -239,6 +272,7 @@ async fn open_log(
     )
     .await?;
     set_up(&setup, log_bytes(args)).await?;
+    set_up_tasks(&setup, tasks_bytes(args)).await?;
     objects::set_up(&setup, data_bytes(args)).await?;
     output::set_up(&setup, OUTPUT_BYTES).await?;
     let settings = Settings {
@@ -247,12 +281,15 @@ async fn open_log(
         #[cfg(feature = "sabotage")]
         sabotage: super::sabotage::from_environment()?,
     };
-    let open = async |name| -> Result<Log, Error> {
+    let open = async |name, kind| -> Result<Log, Error> {
         let inbox = log::credentials::PLATFORM_INBOX;
         let connection = connect(&url, supervisor.platform_creds(), name, inbox).await?;
-        let opened = Log::open(connection, settings.clone()).await;
+        let opened = match kind {
+            LogKind::Events => Log::open(connection, settings.clone()).await,
+            LogKind::Tasks => Log::open_tasks(connection, settings.clone()).await,
+        };
         opened.map_err(|source| Error::Log {
-            step: "open the event log",
+            step: "open a log",
             source,
         })
     };
@@ -263,17 +300,24 @@ async fn open_log(
     let inbox = log::credentials::CLEANER_INBOX;
     let cleaner = connect(&url, &supervisor.cleaner_creds()?, "eai-cleaner", inbox).await?;
     let objects = Objects::new(bulk, cleaner.clone(), data_bytes(args));
-    let output = Output::open(logs, cleaner);
-    Ok((
-        open("eai-platform").await?,
-        open("eai-followers").await?,
+    let output = Output::open(logs, cleaner.clone());
+    Ok(Stored {
+        log: open("eai-platform", LogKind::Events).await?,
+        followers: open("eai-followers", LogKind::Events).await?,
+        tasks: open("eai-tasks", LogKind::Tasks).await?,
         objects,
         output,
-    ))
+        purger: cleaner,
+    })
 }
 
 fn log_bytes(args: &ServeArgs) -> u64 {
     args.log_max_bytes.map_or(LOG_BYTES, |size| size.as_u64())
+}
+
+fn tasks_bytes(args: &ServeArgs) -> u64 {
+    args.tasks_max_bytes
+        .map_or(TASKS_BYTES, |size| size.as_u64())
 }
 
 fn data_bytes(args: &ServeArgs) -> u64 {

@@ -7,6 +7,7 @@ use eai_core::lease::Terms;
 use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
+use eai_core::log::tasks::{self, Tasks};
 use eai_core::log::{Beats, Controller, Log, Queues, WorkerBeats};
 use eai_executors::backend::Backend;
 use eai_executors::executor::{Executor, Settings, Stop, Tools};
@@ -25,6 +26,7 @@ pub(crate) struct Alive {
     pub(crate) beats: Beats,
     pub(crate) queues: Queues,
     feed: JoinHandle<()>,
+    tasks: JoinHandle<()>,
     ears: JoinHandle<Infallible>,
     worker_ears: JoinHandle<Infallible>,
 }
@@ -60,8 +62,12 @@ pub(crate) struct Parts {
 // === impl Alive ===
 
 impl Alive {
-    /// Loads what is alive from the views, or all of it from the log where they may not be believed.
-    pub(crate) async fn load(views: &Views, log: &Log) -> Self {
+    /// Loads what is alive from the views, or all of it from the log where they may not be believed; and the tasks.
+    pub(crate) async fn load(views: &Views, log: &Log, tasks: &Tasks) -> Result<Self, Error> {
+        tasks.load().await.map_err(|source| Error::Log {
+            step: "read the log of tasks",
+            source,
+        })?;
         let snapshot = match views.alive().await {
             Ok(snapshot) => snapshot,
             Err(error) => {
@@ -71,6 +77,7 @@ impl Alive {
         };
         let live = Live::new(snapshot);
         let feed = tokio::spawn(Feed::new(live.clone(), log.clone()).run());
+        let tasks = tokio::spawn(tasks::Feed::new(tasks.clone()).run());
         let beats = Beats::new(log.clone());
         let ears = beats.clone();
         let ears = tokio::spawn(async move { ears.listen().await });
@@ -78,14 +85,15 @@ impl Alive {
         let share = super::share::folder();
         let queues = Queues::new(log.clone(), live.clone(), worker_beats.clone(), share);
         let worker_ears = tokio::spawn(async move { worker_beats.listen().await });
-        Self {
+        Ok(Self {
             live,
             beats,
             queues,
             feed,
+            tasks,
             ears,
             worker_ears,
-        }
+        })
     }
 }
 
@@ -213,6 +221,7 @@ impl Work {
             }
         }
         self.alive.feed.abort();
+        self.alive.tasks.abort();
         self.alive.ears.abort();
         self.alive.worker_ears.abort();
         Ok(())

@@ -70,6 +70,12 @@ impl Log {
             .map(|(state, _)| state.last_seq)
     }
 
+    /// The sequence of the newest event that is still there; 0 if there is none.
+    pub async fn newest_sequence(&self) -> Result<u64, Error> {
+        let newest = self.newest(self.inner.kind.subjects()).await?;
+        Ok(newest.map_or(0, |newest| newest.sequence))
+    }
+
     /// One event; `None` if the log has none with that sequence.
     pub async fn get(&self, sequence: u64) -> Result<Option<Recorded>, Error> {
         message_get(

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use eai_core::aggregate::{Refusal, RefusalKind};
 use eai_core::data::BadManifest;
+use eai_core::log::tasks::ContentError;
 use eai_core::log::{self, objects, output};
 use eai_core::names;
 use eai_projections as projections;
@@ -93,6 +94,14 @@ impl ApiError {
 
     pub(crate) fn bad_image(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-image", message)
+    }
+
+    pub(crate) fn bad_task(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-task", message)
+    }
+
+    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
     }
 
     pub(crate) fn content_missing(message: impl Into<String>) -> Self {
@@ -218,6 +227,16 @@ impl From<objects::Error> for ApiError {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "data-damaged", message)
             }
             objects::Error::File { .. } => Self::internal(&message),
+        }
+    }
+}
+
+impl From<ContentError> for ApiError {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::TooLarge { .. } => Self::too_large(error.to_string()),
+            ContentError::Objects(error) => error.into(),
+            ContentError::Json(_) => Self::internal(&error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use eai_core::ids::CommandId;
@@ -16,6 +16,8 @@ use super::{ApiError, Shared};
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// How long a client may take to send it.
 const BODY_TIME: Duration = Duration::from_secs(10);
+/// How long it may take to send one with many tasks, or large ones.
+const TEXT_TIME: Duration = Duration::from_mins(5);
 
 /// A JSON body, read whole.
 pub(crate) struct Input<T>(pub(crate) T);
@@ -37,24 +39,34 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Input<T> {
     }
 }
 
+/// A body of at most so many bytes, read whole.
+async fn bytes(request: Request, most: usize, time: Duration) -> Result<Bytes, ApiError> {
+    let body = Limited::new(request.into_body(), most);
+    let read = tokio::time::timeout(time, body.collect())
+        .await
+        .map_err(|_| ApiError::bad_request("the body did not arrive in time"))?;
+    let read = read.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            ApiError::too_large(format!("the body is larger than {most} bytes: send less"))
+        } else {
+            ApiError::bad_request("the body broke off")
+        }
+    })?;
+    Ok(read.to_bytes())
+}
+
+/// A body that is text, of at most so many bytes, read whole. A large one may take its time.
+pub(crate) async fn text(request: Request, most: usize) -> Result<String, ApiError> {
+    let bytes = bytes(request, most, TEXT_TIME).await?;
+    String::from_utf8(bytes.into()).map_err(|_| ApiError::bad_request("the body is not UTF-8"))
+}
+
 /// A JSON body of at most so many bytes, read whole.
 pub(crate) async fn json<T: DeserializeOwned>(
     request: Request,
     most: usize,
 ) -> Result<T, ApiError> {
-    let body = Limited::new(request.into_body(), most);
-    let read = tokio::time::timeout(BODY_TIME, body.collect())
-        .await
-        .map_err(|_| ApiError::bad_request("the body did not arrive in time"))?;
-    let bytes = read
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                ApiError::too_large(format!("the body is larger than {most} bytes: send less"))
-            } else {
-                ApiError::bad_request("the body broke off")
-            }
-        })?
-        .to_bytes();
+    let bytes = bytes(request, most, BODY_TIME).await?;
     // Fields have names: a list of values by position is nobody's intention.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::bad_json(

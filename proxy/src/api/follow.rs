@@ -73,7 +73,7 @@ pub(super) async fn follow(
     Ok(response)
 }
 
-pub(super) async fn stopping(readiness: &mut watch::Receiver<Readiness>) {
+pub(crate) async fn stopping(readiness: &mut watch::Receiver<Readiness>) {
     // An error means that nobody can say any more that the platform serves.
     drop(readiness.wait_for(|now| *now == Readiness::Stopping).await);
 }

@@ -24,6 +24,7 @@ mod resolve;
 mod role;
 mod server;
 mod service;
+mod task;
 mod token;
 mod update;
 mod urls;
@@ -38,14 +39,20 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use eai_core::log::live::Live;
 use eai_core::log::output::Output;
+use eai_core::log::tasks::{Purger, Tasks};
 use eai_core::log::{Beats, Log, Queues};
 use eai_projections::{Store, Views};
 use tokio::sync::{Semaphore, watch};
 
 pub use error::ApiError;
+pub(crate) use extract::{Key, drain, text};
+pub(crate) use follow::stopping;
 pub use health::Readiness;
 pub use image::{Images, ImagesError, Imports, StoredImage, Tar};
+pub(crate) use position::PATIENCE;
 pub use server::Facts;
+pub(crate) use service::shown;
+pub(crate) use task::result_of;
 pub use urls::{BadUrl, Urls};
 
 use crate::auth::Tokens;
@@ -67,6 +74,10 @@ pub struct Platform {
     pub beats: Beats,
     /// How the workers of queues are.
     pub queues: Queues,
+    /// The tasks of all services, in memory.
+    pub tasks: Tasks,
+    /// Removes tasks that ended.
+    pub purger: Purger,
     /// What jobs print.
     pub output: Output,
     /// What was pushed, by digest.
@@ -108,6 +119,17 @@ pub fn router(platform: Shared) -> Router {
         .route("/service/{reference}/health", get(queue::health))
         .route("/service/{reference}/deactivate", post(service::deactivate))
         .route("/service/{reference}/reactivate", post(service::reactivate))
+        .route(
+            "/service/{reference}/task",
+            get(task::list).post(task::submit).delete(task::purge),
+        )
+        .route("/service/{reference}/dead", get(task::dead))
+        .route("/service/{reference}/dead/requeue", post(task::requeue))
+        .route("/task/{reference}", get(task::get))
+        .route("/task/{reference}/result", get(task::result))
+        .route("/task/{reference}/logs", get(task::logs))
+        .route("/task/{reference}/cancel", post(task::cancel))
+        .route("/task/{reference}/retry", post(task::retry))
         .route("/job", get(job::list))
         .route("/job/{reference}", get(job::get).delete(job::kill))
         .route("/job/{reference}/kill", post(job::kill))

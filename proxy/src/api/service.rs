@@ -52,7 +52,7 @@ pub(crate) struct NewService {
 }
 
 /// Times as clients see them: to the second.
-pub(super) fn shown(time: OffsetDateTime) -> String {
+pub(crate) fn shown(time: OffsetDateTime) -> String {
     let format =
         time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     time.to_offset(time::UtcOffset::UTC)

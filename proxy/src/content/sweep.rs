@@ -79,6 +79,12 @@ impl Live for Used<'_> {
             }
         }
         self.sequence = sequence;
-        Ok(self.digests.clone())
+        // What tasks carry goes with them, so it is asked for anew.
+        let newest = platform.tasks.log().newest_sequence().await?;
+        if !platform.tasks.until(newest, PATIENCE).await {
+            return Err(failed(&"the tasks are behind their log"));
+        }
+        let tasks = platform.tasks.objects();
+        Ok(self.digests.iter().copied().chain(tasks).collect())
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use eai_core::ids::ServiceId;
 use tokio::net::TcpStream;
 
 use super::{Failure, Target};
@@ -23,6 +24,11 @@ pub trait Backends: Send + Sync + 'static {
         target: &Target,
         request: &Parts,
     ) -> impl Future<Output = Result<Routed, Failure>> + Send;
+
+    /// The service that is meant, if it has a queue: its requests are tasks, and the engine's business no more.
+    fn queue(&self, _target: &Target) -> Option<ServiceId> {
+        None
+    }
 
     /// Told that nothing could be sent, since no connection came about. Says what happens now.
     ///

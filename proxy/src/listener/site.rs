@@ -11,11 +11,13 @@ use tower::ServiceExt;
 use crate::ingress::{
     Backends, Client, Connector, Failure, Ingress, RequestBody, ResponseBody, Target,
 };
+use crate::task::QueueService;
 
 /// The platform, and services and jobs by their host.
 #[derive(Debug)]
 pub struct Sites<B, C> {
     platform: Router,
+    queues: Router,
     ingress: Ingress<B, C>,
     /// Where the platform's pages are made, so that they hold up nobody's requests to services.
     home: Handle,
@@ -32,15 +34,23 @@ impl<B, C> Sites<B, C> {
     pub fn new(platform: Router, ingress: Ingress<B, C>) -> Self {
         Self {
             platform,
+            queues: Router::new(),
             ingress,
             home: Handle::current(),
         }
+    }
+
+    /// The same, with what the URLs of services with a queue serve.
+    #[must_use]
+    pub fn with_queues(self, queues: Router) -> Self {
+        Self { queues, ..self }
     }
 
     /// The same, with connections to applications of its own.
     pub(super) fn beside(&self) -> Self {
         Self {
             platform: self.platform.clone(),
+            queues: self.queues.clone(),
             ingress: self.ingress.beside(),
             home: self.home.clone(),
         }
@@ -58,7 +68,12 @@ impl<B: Backends, C: Connector> Sites<B, C> {
         match self.ingress.target(&parts) {
             Ok(Target::Platform) => {
                 let request = Request::from_parts(parts, body);
-                Box::pin(self.platform(request)).await
+                Box::pin(self.page(self.platform.clone(), request)).await
+            }
+            Ok(target) if let Some(id) = self.ingress.backends().queue(&target) => {
+                let mut request = Request::from_parts(parts, body);
+                request.extensions_mut().insert(QueueService(id));
+                Box::pin(self.page(self.queues.clone(), request)).await
             }
             Ok(target) => self.ingress.serve(client, &target, parts, body).await,
             Err(error) => {
@@ -68,7 +83,8 @@ impl<B: Backends, C: Connector> Sites<B, C> {
         }
     }
 
-    async fn platform(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+    /// What a router answers, made where it holds up nobody.
+    async fn page(&self, router: Router, request: Request<RequestBody>) -> Response<ResponseBody> {
         let request = request.map(|body| {
             if body.is_end_stream() {
                 PlatformBody::empty()
@@ -76,7 +92,7 @@ impl<B: Backends, C: Connector> Sites<B, C> {
                 PlatformBody::new(body)
             }
         });
-        let answer = self.platform.clone().oneshot(request);
+        let answer = router.oneshot(request);
         match AbortOnDropHandle::new(self.home.spawn(answer)).await {
             Ok(Ok(response)) => response.map(ResponseBody::platform),
             Err(ended) => match ended.try_into_panic() {

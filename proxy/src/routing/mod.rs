@@ -212,6 +212,17 @@ impl Backends for Routing {
         }
     }
 
+    fn queue(&self, target: &Target) -> Option<ServiceId> {
+        let id = match target {
+            // Another port is its workers' own.
+            Target::Service { id, port: None } => *id,
+            Target::ServiceName { name, port: None } => self.live.service_named(name)?,
+            _ => return None,
+        };
+        let service = self.live.service(id)?;
+        service.queue.as_ref().map(|_| id)
+    }
+
     /// Nobody took the connection: the job may just have ended, and the log is about to say so.
     async fn unreachable(
         &self,

@@ -26,6 +26,7 @@ pub(super) struct Options {
     pub(super) port: u16,
     pub(super) server_name: String,
     pub(super) log_max_bytes: u64,
+    pub(super) tasks_max_bytes: u64,
     pub(super) data_max_bytes: u64,
     pub(super) unsafe_fsync: bool,
 }
@@ -95,6 +96,7 @@ resolver_preload: {{
             store = file(&paths.folder.join("js"))?,
             max_file = self
                 .log_max_bytes
+                .saturating_add(self.tasks_max_bytes)
                 .saturating_add(self.data_max_bytes)
                 .saturating_add(STORE_BESIDE_LOG)
                 .min(i64::MAX as u64),
@@ -124,6 +126,7 @@ mod tests {
             port: 12345,
             server_name: "eai-1".to_owned(),
             log_max_bytes,
+            tasks_max_bytes: 1,
             data_max_bytes: 1,
             unsafe_fsync,
         };

@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     pub(crate) search: Search,
     pub(crate) log_max_bytes: u64,
+    pub(crate) tasks_max_bytes: u64,
     pub(crate) data_max_bytes: u64,
     pub(crate) unsafe_fsync: bool,
     pub(crate) timeouts: Timeouts,
@@ -118,6 +119,7 @@ impl Supervisor {
             port: settings.port,
             server_name: format!("eai-{}", settings.platform),
             log_max_bytes: settings.log_max_bytes,
+            tasks_max_bytes: settings.tasks_max_bytes,
             data_max_bytes: settings.data_max_bytes,
             unsafe_fsync: settings.unsafe_fsync,
         };

@@ -78,6 +78,7 @@ impl Book {
         let Submitted {
             id,
             service,
+            batch,
             name,
             priority,
             not_before,
@@ -87,6 +88,7 @@ impl Book {
         LiveTask {
             id,
             service: self.named(service),
+            batch: batch.map(Into::into),
             name: name.into(),
             pin,
             priority,

@@ -55,6 +55,8 @@ pub struct LiveTask {
     pub id: TaskId,
     /// The service whose workers take it.
     pub service: Arc<Resource<ServiceId>>,
+    /// The `task_id` that its submitter chose.
+    pub batch: Option<Box<str>>,
     /// Its label.
     pub name: Box<str>,
     /// The index of the worker that alone may take it, as long as there is one.

@@ -43,6 +43,7 @@ impl Platform {
             port: port::choose().unwrap(),
             search: Search::from_process(std::env::var_os("EAI_NATS_SERVER").map(PathBuf::from)),
             log_max_bytes: 1 << 30,
+            tasks_max_bytes: 1 << 30,
             data_max_bytes: 1 << 30,
             unsafe_fsync: false,
             timeouts: Timeouts {
