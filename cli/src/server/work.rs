@@ -77,20 +77,26 @@ impl Alive {
         };
         let live = Live::new(snapshot);
         let feed = tokio::spawn(Feed::new(live.clone(), log.clone()).run());
-        let tasks = tokio::spawn(tasks::Feed::new(tasks.clone()).run());
+        let followed = tokio::spawn(tasks::Feed::new(tasks.clone()).run());
         let beats = Beats::new(log.clone());
         let ears = beats.clone();
         let ears = tokio::spawn(async move { ears.listen().await });
         let worker_beats = WorkerBeats::new(log.clone());
         let share = super::share::folder();
-        let queues = Queues::new(log.clone(), live.clone(), worker_beats.clone(), share);
+        let queues = Queues::new(
+            log.clone(),
+            live.clone(),
+            worker_beats.clone(),
+            tasks.clone(),
+            share,
+        );
         let worker_ears = tokio::spawn(async move { worker_beats.listen().await });
         Ok(Self {
             live,
             beats,
             queues,
             feed,
-            tasks,
+            tasks: followed,
             ears,
             worker_ears,
         })

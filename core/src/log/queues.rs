@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use time::OffsetDateTime;
 
 use super::live::{Live, LiveJob, LiveService, LiveWorker};
+use super::tasks as log_tasks;
 use super::{Log, WorkerBeats};
 use crate::health::{self, Cleanup, Facts, Heartbeat, Over, Place, RunIs, Tasks, Worker};
 use crate::ids::ServiceId;
@@ -21,16 +22,24 @@ pub struct Queues {
     log: Log,
     live: Live,
     beats: WorkerBeats,
+    tasks: log_tasks::Tasks,
     share: Option<PathBuf>,
 }
 
 impl Queues {
     /// From what is alive; `beats` are listened to elsewhere. `share` is the folder that is shared with others.
-    pub fn new(log: Log, live: Live, beats: WorkerBeats, share: Option<PathBuf>) -> Self {
+    pub fn new(
+        log: Log,
+        live: Live,
+        beats: WorkerBeats,
+        tasks: log_tasks::Tasks,
+        share: Option<PathBuf>,
+    ) -> Self {
         Self {
             log,
             live,
             beats,
+            tasks,
             share,
         }
     }
@@ -62,7 +71,7 @@ impl Queues {
             places: places.collect(),
             queue,
             asleep: false,
-            tasks: Tasks::default(),
+            tasks: counted(self.tasks.counts(service.id)),
             cleanup: Cleanup::default(),
             connected: self.log.connection().is_up(),
             listening: self.beats.listening(),
@@ -104,6 +113,17 @@ impl Queues {
             restarted: worker.restarted.clone(),
             run_is: job.map_or(RunIs::Unknown, |job| run_is(&job)),
         }
+    }
+}
+
+fn counted(counts: log_tasks::Counts) -> Tasks {
+    let [pending, running, done, failed] =
+        [counts.pending, counts.running, counts.done, counts.failed].map(|count| count as u64);
+    Tasks {
+        pending,
+        running,
+        done,
+        failed,
     }
 }
 

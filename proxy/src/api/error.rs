@@ -100,10 +100,6 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad-task", message)
     }
 
-    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, message)
-    }
-
     pub(crate) fn content_missing(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "content-missing", message)
     }

@@ -181,13 +181,13 @@ pub fn router(platform: Shared) -> Router {
 }
 
 async fn no_route(uri: Uri, request: Request) -> ApiError {
-    extract::drain(request.into_body()).await;
+    drain(request.into_body()).await;
     let path: String = uri.path().chars().take(100).collect();
     ApiError::not_found(format!("there is nothing at `{path}`"))
 }
 
 async fn wrong_method(method: Method, uri: Uri, request: Request) -> ApiError {
-    extract::drain(request.into_body()).await;
+    drain(request.into_body()).await;
     let path: String = uri.path().chars().take(100).collect();
     ApiError::method_not_allowed(format!("`{path}` does not take {method}"))
 }
