@@ -61,6 +61,7 @@ fn run(name: &str) -> Run {
         cpu_milli: 1000,
         mem_mib: 256,
         gpus: 0,
+        runtime: None,
         metadata: serde_json::Value::Null,
     }
 }

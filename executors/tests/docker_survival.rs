@@ -178,7 +178,7 @@ async fn what_is_left_of_a_platform_is_swept() {
     let platform = platform!();
     let running = platform.start(&sh("a.0.1", "sleep 1000")).await;
     let folder = platform.folder.path().join("marks");
-    let settings = Settings::new(owner(&platform.id, "a"), None, folder);
+    let settings = Settings::new(owner(&platform.id, "a"), None, folder, shim());
     assert_eq!(sweep(&settings).await.unwrap(), 1);
     assert!(platform.containers().is_empty() && platform.networks().is_empty());
     assert!(wait(&running).await.lost);

@@ -60,6 +60,7 @@ pub(crate) async fn choose(args: &ServeArgs, data: &DataDir) -> Result<Chosen, E
             owner,
             env::read(env::DOCKER_HOST),
             data.path().join("docker"),
+            shim()?,
         ),
         runs: data.path().join("runs"),
         before: std::fs::read_to_string(&mark).ok(),
@@ -77,6 +78,15 @@ pub(crate) async fn choose(args: &ServeArgs, data: &DataDir) -> Result<Chosen, E
         tracing::warn!("server.no_backend: no job can run");
     }
     Ok(chosen)
+}
+
+/// What runs a shim: this program.
+fn shim() -> Result<Vec<OsString>, Error> {
+    let binary = std::env::current_exe().map_err(|source| Error::File {
+        path: "/proc/self/exe".into(),
+        source,
+    })?;
+    Ok(vec![binary.into_os_string(), OsString::from("shim")])
 }
 
 // === impl Choice ===
@@ -120,9 +130,7 @@ impl Choice<'_> {
     }
 
     async fn process(&self) -> Result<(Process, String), String> {
-        let binary = std::env::current_exe()
-            .map_err(|error| format!("the path of this program is not known: {error}"))?;
-        let shim = vec![binary.into_os_string(), OsString::from("shim")];
+        let shim = shim().map_err(|error| told(&error))?;
         let path = std::env::var_os(env::PATH).unwrap_or_default();
         let settings = process::Settings::new(self.runs.clone(), shim, path);
         let process = Process::new(settings).await.map_err(|error| told(&error))?;

@@ -5,6 +5,7 @@
 mod run;
 mod running;
 mod values;
+mod worker;
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,11 @@ pub(crate) use run::check_name;
 pub use run::{Bind, Invalid, Run};
 pub use running::{Output, RunError, Running};
 pub use values::{ConnectError, Exit, Found, Listening, Signal, Started, State};
+pub(crate) use worker::variable as worker_variable;
+pub use worker::{
+    Answer, Beat, Conversation, Failure, FromWorker, Held, Invocation, Outcome, PAYLOAD_MAX,
+    Runtime, Still, ToWorker, WorkerState,
+};
 
 pub use crate::spool::{Chunk, Kind};
 

@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::worker::Runtime;
+
 /// The most arguments, variables and mounts: far below what bubblewrap takes.
 const MANY: usize = 1000;
 
@@ -41,6 +43,9 @@ pub struct Run {
     /// Graphics processors.
     #[serde(default)]
     pub gpus: u32,
+    /// There if the command asks for tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
     /// Kept with the run for whoever adopts it.
     pub metadata: serde_json::Value,
 }
@@ -201,6 +206,7 @@ mod tests {
             cpu_milli: 0,
             mem_mib: 0,
             gpus: 0,
+            runtime: None,
             metadata: serde_json::Value::Null,
         }
     }

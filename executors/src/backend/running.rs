@@ -6,6 +6,7 @@ use eai_core::job::Endpoint;
 use tokio::net::TcpStream;
 
 use super::values::{ConnectError, Exit, Found, Listening, Signal, Started};
+use super::worker::{Conversation, Outcome};
 use crate::spool::Chunk;
 use crate::{docker, process};
 
@@ -131,6 +132,30 @@ impl Running {
         match self {
             Self::Process(running) => Ok(running.listening().await?),
             Self::Docker(running) => Ok(running.listening().await?),
+        }
+    }
+
+    /// A conversation with it, if it is a worker.
+    pub async fn worker(&self) -> io::Result<Conversation> {
+        match self {
+            Self::Process(running) => running.worker().await,
+            Self::Docker(running) => running.worker().await,
+        }
+    }
+
+    /// What a worker that ended had answered, and nobody had acknowledged.
+    pub async fn left_outcomes(&self) -> io::Result<Vec<Outcome>> {
+        match self {
+            Self::Process(running) => running.left_outcomes(),
+            Self::Docker(running) => running.left_outcomes().await,
+        }
+    }
+
+    /// What it wrote during an attempt, where its shim does not know.
+    pub async fn logs(&self, outcome: &Outcome) -> Option<String> {
+        match self {
+            Self::Process(_) => None,
+            Self::Docker(running) => Some(running.logs_between(outcome.begun, outcome.ended).await),
         }
     }
 

@@ -181,6 +181,7 @@ mod tests {
             cpu_milli: 1500,
             mem_mib: 64,
             gpus: 0,
+            runtime: None,
             metadata: serde_json::json!({"job": "a"}),
         }
     }

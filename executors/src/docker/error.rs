@@ -56,6 +56,14 @@ pub enum ImageError {
 /// Why a run did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// It is a worker, and its shim did not come up.
+    #[error("the shim of the worker {name} did not start: {source}")]
+    Shim {
+        /// The run.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It could run nowhere.
     #[error(transparent)]
     Invalid(#[from] Invalid),

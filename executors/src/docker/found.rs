@@ -119,5 +119,13 @@ pub(super) async fn found(
     found.sort_by(|one, other| one.running.name().cmp(other.running.name()));
     let names: Vec<_> = found.iter().map(|found| found.running.name()).collect();
     marks::keep_only(&settings.marks, &names);
+    keep_gateways(settings, &names).await;
     Ok(found)
+}
+
+/// Ends the shims of workers whose containers are gone.
+pub(super) async fn keep_gateways(settings: &Settings, names: &[&str]) {
+    if let Err(error) = settings.gateways().keep_only(names).await {
+        tracing::warn!(%error, "docker.gateway: shims of workers that are gone are left");
+    }
 }

@@ -8,6 +8,7 @@ mod container;
 mod engine;
 mod error;
 mod found;
+mod gateway;
 mod image;
 mod import;
 mod label;
@@ -20,6 +21,7 @@ mod running;
 mod start;
 mod state;
 mod watch;
+mod worker;
 
 pub use archive::{BadArchive, ImageBytes};
 pub use engine::Error;

@@ -57,16 +57,17 @@ impl Network {
         &self.name
     }
 
-    /// An address in the network, which is made if it isn't there.
-    pub(super) async fn address(&self, engine: &Engine) -> Result<Ipv4Addr, Error> {
+    /// An address in the network, which is made if it isn't there, and where this machine is found from there.
+    pub(super) async fn address(&self, engine: &Engine) -> Result<(Ipv4Addr, Ipv4Addr), Error> {
         let mut slot = self.bridge.lock().await;
         let mut bridge = match slot.take() {
             Some(bridge) => bridge,
             None => self.there(engine).await?,
         };
         let address = bridge.take();
+        let gateway = bridge.subnet.gateway;
         *slot = Some(bridge);
-        Ok(address)
+        Ok((address, gateway))
     }
 
     /// It may be gone: it is looked at before it is used again.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::LIMITS;
 use super::engine::{Engine, Error, QUICK, SLOW, call, if_there, until_answered};
+use super::gateway::Gateways;
 use super::marks::Marks;
 use super::output::Output;
 use super::state::{Status, explained, look};
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) paused: AtomicBool,
     /// The kernel's switch for it, once it was looked for.
     pub(super) freezer: OnceLock<Option<Freezer>>,
+    pub(super) gateways: Gateways,
 }
 
 // === impl Running ===
@@ -241,6 +243,9 @@ impl Running {
     /// Ends it if it runs, and removes all that there is of it. Repeating it does nothing.
     pub async fn remove(&self) -> Result<(), Error> {
         remove(&self.inner.engine, &self.inner.id).await?;
+        if let Err(error) = self.inner.gateways.remove(self.name()).await {
+            tracing::warn!(run = self.name(), %error, "docker.gateway: it is removed at the next start");
+        }
         if let Err(error) = self.marks().remove() {
             tracing::debug!(run = self.name(), %error, "docker.marks");
         }
@@ -253,6 +258,11 @@ impl Running {
 
     pub(super) fn id(&self) -> &str {
         &self.inner.id
+    }
+
+    /// Where its shim is talked to, if it is a worker.
+    pub(super) fn gateway(&self) -> PathBuf {
+        self.inner.gateways.socket(&self.inner.name)
     }
 
     pub(super) fn marks(&self) -> Marks {

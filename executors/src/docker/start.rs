@@ -1,5 +1,7 @@
 //! Starts runs, each at most once by its name.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +16,7 @@ use super::container::{Place, body};
 use super::engine::{Engine, Error, QUICK, SLOW, call, socket, until_answered};
 use super::error::{ImageError, StartError, Unusable};
 use super::found;
+use super::gateway::Gateways;
 use super::image::{self, Notes};
 use super::import::{self, Image, ImportError};
 use super::label::{Label, Owner};
@@ -22,7 +25,7 @@ use super::python;
 use super::running::{Inner, Running, remove};
 use super::state::{Seen, Status, look};
 use super::watch::Watch;
-use crate::backend::{Begun, Found, Run};
+use crate::backend::{Begun, Found, Run, worker_variable};
 use crate::data::pip::Python;
 
 /// How often an address may be taken, or the network gone, before a start fails.
@@ -40,6 +43,10 @@ pub struct Settings {
     pub docker_host: Option<String>,
     /// Where it is noted what was read of their output. Made where it isn't there.
     pub marks: PathBuf,
+    /// Where each worker's shim has its folder: beside the marks.
+    pub workers: PathBuf,
+    /// The program, by its absolute path, and arguments that run a shim.
+    pub shim: Vec<OsString>,
     /// The most processes and threads of a run.
     pub pids: i64,
 }
@@ -72,13 +79,24 @@ enum There {
 
 impl Settings {
     /// The usual bounds: 512 processes.
-    pub fn new(owner: Owner, docker_host: Option<String>, marks: PathBuf) -> Self {
+    pub fn new(
+        owner: Owner,
+        docker_host: Option<String>,
+        marks: PathBuf,
+        shim: Vec<OsString>,
+    ) -> Self {
         Self {
             owner,
             docker_host,
+            workers: marks.with_file_name("workers"),
             marks,
+            shim,
             pids: 512,
         }
+    }
+
+    pub(super) fn gateways(&self) -> Gateways {
+        Gateways::new(self.workers.clone(), self.shim.clone())
     }
 
     async fn connect(&self) -> Result<Engine, Unusable> {
@@ -279,7 +297,8 @@ impl Docker {
 
     /// Makes the container, or finds it.
     async fn make(&self, run: &Run, label: &Label, attempt: usize) -> Result<There, StartError> {
-        let address = until_answered(|| self.network.address(&self.engine)).await?;
+        let (address, gateway) = until_answered(|| self.network.address(&self.engine)).await?;
+        let run = &*self.served(run, label, (gateway, address)).await?;
         let place = Place {
             owner: &self.settings.owner,
             network: self.network.name(),
@@ -294,6 +313,35 @@ impl Docker {
             Err(error) if self.is_worth_another(&error, attempt).await => Ok(There::Gone),
             Err(error) => Err(refused(error, run)),
         }
+    }
+
+    /// The run with the address that it is served at, if it is a worker and has no container yet.
+    async fn served<'a>(
+        &self,
+        run: &'a Run,
+        label: &Label,
+        addresses: (Ipv4Addr, Ipv4Addr),
+    ) -> Result<Cow<'a, Run>, StartError> {
+        let Some(runtime) = &run.runtime else {
+            return Ok(Cow::Borrowed(run));
+        };
+        match look(&self.engine, &label.container()).await? {
+            // Its shim served another address; nothing of it has begun.
+            Some(seen) if seen.status == Status::Made && seen.label.as_ref() == Some(label) => {
+                remove(&self.engine, &seen.id).await?;
+            }
+            Some(_) => return Ok(Cow::Borrowed(run)),
+            None => {}
+        }
+        let gateways = self.settings.gateways();
+        let port = gateways.start(&run.name, runtime, addresses).await;
+        let port = port.map_err(|source| StartError::Shim {
+            name: run.name.clone(),
+            source,
+        })?;
+        let mut run = run.clone();
+        run.env.push(worker_variable(addresses.0, port));
+        Ok(Cow::Owned(run))
     }
 
     async fn create(&self, label: &Label, body: ContainerCreateBody) -> Result<String, Error> {
@@ -386,6 +434,7 @@ impl Docker {
             marks: self.settings.marks.clone(),
             paused: false.into(),
             freezer: OnceLock::new(),
+            gateways: self.settings.gateways(),
         }
     }
 }
@@ -404,6 +453,7 @@ pub async fn sweep(settings: &Settings) -> Result<usize, Unusable> {
     }
     let folder: &Path = &settings.marks;
     super::marks::keep_only(folder, &[]);
+    found::keep_gateways(settings, &[]).await;
     Ok(left.len())
 }
 

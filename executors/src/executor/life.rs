@@ -231,6 +231,7 @@ impl Life {
             cpu_milli: spec.resources.cpu.milli().into(),
             mem_mib: spec.resources.mem.mebibytes().into(),
             gpus: spec.resources.gpu.get().into(),
+            runtime: None,
             metadata: serde_json::to_value(self.run).unwrap_or_default(),
         };
         Ok((run, trees))

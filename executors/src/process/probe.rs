@@ -87,6 +87,7 @@ pub(super) async fn trial(process: &Process) -> Result<(), Unusable> {
         cpu_milli: 1000,
         mem_mib: 64,
         gpus: 0,
+        runtime: None,
         metadata: serde_json::Value::Null,
     };
     let running = process.start(&run).await.map_err(|error| match error {

@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use super::error::RunError;
 use super::freeze::set_frozen;
 use super::output::Output;
-use crate::backend::{ConnectError, Exit, Listening, Signal, Started};
+use crate::backend::{self, ConnectError, Exit, Listening, Outcome, Signal, Started};
 use crate::limits::Limits;
-use crate::shim::{Conversation, Files, Request, is_gone, release};
+use crate::shim::{Conversation, Files, Request, end, is_gone, release, remove_folder};
 
 /// A handle on a run. It may be over, and stays readable until it is removed.
 #[derive(Clone, Debug)]
@@ -144,6 +144,16 @@ impl Running {
         }
     }
 
+    /// A conversation with it, if it is a worker.
+    pub async fn worker(&self) -> io::Result<backend::Conversation> {
+        backend::Conversation::begin(&self.endpoint()).await
+    }
+
+    /// What a worker that ended had answered, and nobody had acknowledged.
+    pub fn left_outcomes(&self) -> io::Result<Vec<Outcome>> {
+        Ok(self.inner.files.outcomes()?.unwrap_or_default())
+    }
+
     /// Its output from `offset` on: 0, or the `next` of a chunk.
     pub fn output(&self, offset: u64) -> Output {
         Output::new(&self.inner.files, offset)
@@ -151,10 +161,8 @@ impl Running {
 
     /// Ends it if it runs, and removes all that there is of it. Repeating it does nothing.
     pub async fn remove(&self) -> Result<(), RunError> {
-        self.signal(Signal::Kill).await?;
-        self.shim_gone()
-            .await
-            .map_err(|source| self.failed("end", source))?;
+        let ended = end(&self.endpoint()).await;
+        ended.map_err(|source| self.failed("end", source))?;
         self.release().await?;
         let folder = self.inner.files.folder().to_owned();
         tokio::task::spawn_blocking(move || remove_folder(&folder))
@@ -179,18 +187,6 @@ impl Running {
         }
     }
 
-    /// Returns when no shim lives any more: it follows output until then.
-    async fn shim_gone(&self) -> io::Result<()> {
-        match Conversation::begin(&self.endpoint(), Request::Follow).await {
-            Ok(mut conversation) => {
-                while conversation.line().await?.is_some() {}
-                Ok(())
-            }
-            Err(error) if is_gone(&error) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Ends what a shim that was killed could not, and removes what held the run.
     async fn release(&self) -> Result<(), RunError> {
         let limits = self.inner.limits.clone();
@@ -208,22 +204,5 @@ impl Running {
             name: self.inner.name.clone(),
             source,
         }
-    }
-}
-
-/// Away at once, so that nobody finds half of it; then for good.
-fn remove_folder(folder: &std::path::Path) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let away = parent.join(format!(".removed-{}", name.display()));
-    match std::fs::rename(folder, &away) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    match std::fs::remove_dir_all(away) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,9 +15,9 @@ use super::error::{RunError, StartError, Unusable};
 use super::found::{found, look};
 use super::probe;
 use super::running::Running;
-use crate::backend::{Exit, Found, Run, State};
+use crate::backend::{Exit, Found, Run, State, worker_variable};
 use crate::limits::{Caps, Parent};
-use crate::shim::{Files, Order, WayOut, bind};
+use crate::shim::{Files, Order, PORT, WayOut, bind, make_folder};
 
 /// How long a sandbox may take to be made.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -241,18 +242,22 @@ impl Process {
     }
 
     fn order(&self, run: &Run) -> Order {
+        let mut run = run.clone();
+        if run.runtime.is_some() {
+            run.env.push(worker_variable(Ipv4Addr::LOCALHOST, PORT));
+        }
         Order {
-            run: run.clone(),
+            limits: self.parent.child(&self.space, &run.name),
             bwrap: self.bwrap.clone(),
             way_out: self.way_out.clone(),
             root: self.root,
-            limits: self.parent.child(&self.space, &run.name),
             caps: Caps {
                 cpu_milli: run.cpu_milli,
                 memory_bytes: run.mem_mib.saturating_mul(1 << 20),
                 pids: self.settings.pids,
             },
             output_bytes: self.settings.output_bytes,
+            run,
         }
     }
 
@@ -290,13 +295,6 @@ fn prepare(files: &Files, order: &Order) -> io::Result<(UnixListener, std::fs::F
     files.put_order(order)?;
     let log = std::fs::File::create(files.log())?;
     Ok((bind(&files.socket())?, log))
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
 }
 
 /// No two folders of runs have the same one, nor two processes that use one folder.

@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::address;
 use super::wire::{LINE_MAX, Request};
-use crate::backend::ConnectError;
+use crate::backend::{ConnectError, Signal};
 
 /// How long a shim may take to open a connection in its sandbox.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,6 +74,25 @@ fn receive(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Option<O
         _ => None,
     });
     Ok((received.bytes, fd))
+}
+
+/// Ends the shim at `socket`, and what it runs; returns when it lives no more.
+pub(crate) async fn end(socket: &Path) -> io::Result<()> {
+    for request in [Request::Signal(Signal::Kill), Request::Follow] {
+        match Conversation::begin(socket, request).await {
+            Ok(mut conversation) => while conversation.line().await?.is_some() {},
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Asks the shim at `socket` for the conversation with its worker.
+pub(crate) async fn worker(socket: &Path) -> io::Result<UnixStream> {
+    let mut stream = address::connect(socket).await?;
+    stream.write_all(Request::Worker.line().as_bytes()).await?;
+    Ok(stream)
 }
 
 fn gone(error: io::Error) -> ConnectError {

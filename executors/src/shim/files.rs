@@ -2,18 +2,19 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::gateway::GatewayOrder;
 use super::network::Helper;
 use super::order::Order;
-use crate::backend::{Exit, Started};
+use crate::backend::{Exit, Outcome, Started};
 
 /// The largest document read from a folder.
-const DOCUMENT_MAX: u64 = 8 * 1024 * 1024;
+const DOCUMENT_MAX: u64 = 32 * 1024 * 1024;
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
@@ -74,6 +75,33 @@ impl Files {
         self.write("exit.json", exit)
     }
 
+    /// The outcomes of a worker that ended before they were acknowledged.
+    pub(crate) fn outcomes(&self) -> io::Result<Option<Vec<Outcome>>> {
+        self.read("outcomes.json")
+    }
+
+    pub(crate) fn put_outcomes(&self, outcomes: &[Outcome]) -> io::Result<()> {
+        self.write("outcomes.json", &outcomes)
+    }
+
+    /// Whom a shim without a command serves.
+    pub(crate) fn gateway(&self) -> io::Result<Option<GatewayOrder>> {
+        self.read("gateway.json")
+    }
+
+    pub(crate) fn put_gateway(&self, order: &GatewayOrder) -> io::Result<()> {
+        self.write("gateway.json", order)
+    }
+
+    /// The port that it serves at.
+    pub(crate) fn port(&self) -> io::Result<Option<u16>> {
+        self.read("port.json")
+    }
+
+    pub(crate) fn put_port(&self, port: u16) -> io::Result<()> {
+        self.write("port.json", &port)
+    }
+
     /// The sandbox's first process.
     pub(crate) fn first(&self) -> io::Result<Option<Helper>> {
         self.read("first.json")
@@ -121,5 +149,30 @@ impl Files {
             .open(&half)?;
         file.write_all(&bytes)?;
         std::fs::rename(half, self.folder.join(name))
+    }
+}
+
+/// Makes a folder for this user alone, where it isn't there.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+}
+
+/// Away at once, so that nobody finds half of it; then for good.
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let away = parent.join(format!(".removed-{}", name.display()));
+    match std::fs::rename(folder, &away) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    match std::fs::remove_dir_all(away) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

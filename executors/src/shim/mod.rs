@@ -8,11 +8,14 @@ mod client;
 mod ending;
 mod fence;
 mod files;
+mod gateway;
 mod launch;
+mod listen;
 mod namespace;
 mod network;
 mod order;
 mod pump;
+mod runtime;
 mod sandbox;
 mod serve;
 mod stage;
@@ -22,10 +25,12 @@ mod wire;
 pub use client::connect;
 
 pub(crate) use address::bind;
-pub(crate) use client::{Conversation, is_gone};
-pub(crate) use files::Files;
+pub(crate) use client::{Conversation, end, is_gone, worker};
+pub(crate) use files::{Files, make_folder, remove_folder};
+pub(crate) use gateway::{GatewayOrder, WORD as GATEWAY};
 pub(crate) use network::possible as network_possible;
 pub(crate) use order::{Order, WayOut};
+pub(crate) use runtime::{Frames, PORT, say};
 pub(crate) use sandbox::{GID, UID};
 pub(crate) use supervise::release;
 pub(crate) use wire::Request;
@@ -35,11 +40,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Runs the shim of the run in the folder that is the only argument. Its standard input is the
+/// Runs the shim of the run in the folder that is the only argument, but for what the shim says to itself. Its standard input is the
 /// socket that it listens on; what it has to say for itself goes to standard error.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter();
-    let (Some(folder), None) = (args.next(), args.next()) else {
+    let mut first = args.next();
+    if first.as_ref().is_some_and(|first| first == listen::WORD) {
+        return listen::main(args);
+    }
+    let is_gateway = first.as_ref().is_some_and(|first| first == gateway::WORD);
+    if is_gateway {
+        first = args.next();
+    }
+    let (Some(folder), None) = (first, args.next()) else {
         complain(
             "usage: eai shim FOLDER (the platform runs it; there is no need to run it by hand)",
         );
@@ -50,7 +63,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build();
     let ended = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(supervise::supervise(PathBuf::from(folder)));
+            let folder = PathBuf::from(folder);
+            let ended = if is_gateway {
+                runtime.block_on(gateway::attend(folder))
+            } else {
+                runtime.block_on(supervise::supervise(folder))
+            };
             // Whoever hears the socket close may rely on this process being gone: the kernel
             // closes it, after all else.
             std::mem::forget(runtime);

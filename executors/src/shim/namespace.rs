@@ -37,10 +37,15 @@ impl Namespaces {
     /// Enters the network; for the right to that, who isn't root enters the user namespace too.
     /// This process has one thread, or the kernel refuses.
     pub(super) fn enter(&self, root: bool) -> io::Result<()> {
-        if !root {
-            move_into_link_name_space(self.user.as_fd(), Some(LinkNameSpaceType::User))?;
-        }
-        move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))?;
-        Ok(())
+        enter((!root).then_some(&self.user), &self.network)
     }
+}
+
+/// Enters a network, and before that the user namespace that gives the right to.
+pub(super) fn enter(user: Option<&File>, network: &File) -> io::Result<()> {
+    if let Some(user) = user {
+        move_into_link_name_space(user.as_fd(), Some(LinkNameSpaceType::User))?;
+    }
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+    Ok(())
 }

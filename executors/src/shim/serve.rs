@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::runtime::{Worker, converse};
 use super::wire::Request;
 use crate::backend::{Exit, Signal, Started};
 use crate::listening::listening;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) begin: watch::Sender<bool>,
     /// That the run is not to begin.
     pub(super) cancel: Notify,
+    /// There if the run is a worker, once that is known.
+    pub(super) worker: watch::Sender<Option<Arc<Worker>>>,
 }
 
 /// Answers until the task is dropped.
@@ -123,6 +126,14 @@ async fn answer(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
             say(&mut stream, &found).await
         }
         Request::Follow => follow(stream, shared.output.subscribe()).await,
+        Request::Worker => {
+            running(&mut phase).await;
+            let worker = shared.worker.borrow().clone();
+            match worker {
+                Some(worker) => converse(stream, &worker).await,
+                None => Ok(()),
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use close_fds::set_fds_cloexec;
@@ -18,9 +18,11 @@ use tokio::sync::watch;
 use super::ending::{by_code, notes, without_code};
 use super::files::Files;
 use super::launch::{Launched, launch};
+use super::listen;
 use super::network::{self, Helper, Lookup};
 use super::order::Order;
 use super::pump::Pump;
+use super::runtime::{self, Pipes, Worker};
 use super::serve::{Phase, Shared, serve};
 use super::stage::stage;
 use super::{complain, now};
@@ -69,9 +71,11 @@ pub(super) async fn supervise(folder: PathBuf) -> io::Result<()> {
         output: watch::Sender::new(0),
         begin: watch::Sender::new(false),
         cancel: Notify::new(),
+        worker: watch::Sender::new(None),
     });
     tokio::spawn(serve(listener, Arc::clone(&shared)));
     let order = files.order()?.ok_or(io::ErrorKind::NotFound)?;
+    shared.worker.send_replace(worker(&files, &order, &shared));
     let exit = run(&files, &order, &shared)
         .await
         .unwrap_or_else(|error| Exit {
@@ -84,8 +88,25 @@ pub(super) async fn supervise(folder: PathBuf) -> io::Result<()> {
     kept.and(removed)
 }
 
+/// What serves the command, if it is a worker.
+fn worker(files: &Files, order: &Order, shared: &Shared) -> Option<Arc<Worker>> {
+    let runtime = order.run.runtime.clone()?;
+    let output = runtime::Output {
+        folder: files.output(),
+        end: shared.output.subscribe(),
+        pipes: OnceLock::new(),
+    };
+    let incarnation = uuid::Uuid::new_v4().simple().to_string();
+    Some(Arc::new(Worker::new(
+        runtime,
+        incarnation,
+        None,
+        Some(output),
+    )))
+}
+
 /// The socket that the platform listened on, as standard input.
-fn listener() -> io::Result<UnixListener> {
+pub(super) fn listener() -> io::Result<UnixListener> {
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     let listener = std::os::unix::net::UnixListener::from(stdin);
     listener.set_nonblocking(true)?;
@@ -199,6 +220,13 @@ async fn hold(
         .to_owned(),
     };
     files.put_started(&started)?;
+    let worker = shared.worker.borrow().clone();
+    if let Some(worker) = worker {
+        let listener = listen::inside(&namespaces, order.root, runtime::PORT).await?;
+        let pipes = Pipes::of(&launched.stdout, &launched.stderr)?;
+        worker.begins(pid.as_raw_nonzero().get(), pipes);
+        tokio::spawn(runtime::serve(listener, worker));
+    }
     if !launched.go().await? {
         return Ok(None);
     }
@@ -271,6 +299,16 @@ pub(crate) fn release(files: &Files, limits: Option<&Limits>) -> io::Result<()> 
 
 /// Writes the end down and tells it. Where the disk takes nothing, it can be heard here.
 async fn keep(files: &Files, exit: &Exit, shared: &Shared) -> io::Result<()> {
+    let outcomes = shared
+        .worker
+        .borrow()
+        .as_ref()
+        .map(|worker| worker.outcomes());
+    if let Some(outcomes) = outcomes.filter(|outcomes| !outcomes.is_empty())
+        && let Err(error) = files.put_outcomes(&outcomes)
+    {
+        complain(&format!("outcomes of tasks were lost: {error}"));
+    }
     let mut kept = files.put_exit(exit);
     shared.phase.send_replace(Phase::Ended(exit.clone()));
     while let Err(error) = kept {

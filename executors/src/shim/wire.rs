@@ -24,6 +24,8 @@ pub(crate) enum Request {
     Listening,
     /// For ever, whenever more was written: where the output ends, as a number.
     Follow,
+    /// The conversation with a worker: documents both ways, the first one the worker's. Nothing if it is none.
+    Worker,
 }
 
 // === impl Request ===
@@ -40,6 +42,7 @@ impl Request {
             Self::Signal(Signal::Kill) => "signal kill\n".to_owned(),
             Self::Listening => "listening\n".to_owned(),
             Self::Follow => "follow\n".to_owned(),
+            Self::Worker => "worker\n".to_owned(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Request {
             ("wait", None) => Self::Wait,
             ("listening", None) => Self::Listening,
             ("follow", None) => Self::Follow,
+            ("worker", None) => Self::Worker,
             _ => return None,
         };
         words.next().is_none().then_some(request)
@@ -76,6 +80,7 @@ mod tests {
             Request::Signal(Signal::Kill),
             Request::Listening,
             Request::Follow,
+            Request::Worker,
         ] {
             assert_eq!(Request::parse(&request.line()), Some(request));
         }

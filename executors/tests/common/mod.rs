@@ -73,6 +73,7 @@ pub fn command(name: &str, command: &[&str]) -> Run {
         cpu_milli: 1000,
         mem_mib: 256,
         gpus: 0,
+        runtime: None,
         metadata: serde_json::json!({ "name": name }),
     }
 }

@@ -127,8 +127,12 @@ pub fn owner(platform: &str, executor: &str) -> Owner {
     }
 }
 
+pub fn shim() -> Vec<std::ffi::OsString> {
+    vec![env!("CARGO_BIN_EXE_eai-test-shim").into()]
+}
+
 async fn docker(id: &str, folder: &Path, socket: Option<String>) -> Docker {
-    let settings = Settings::new(owner(id, "a"), socket, folder.join("marks"));
+    let settings = Settings::new(owner(id, "a"), socket, folder.join("marks"), shim());
     Docker::new(settings).await.unwrap()
 }
 
@@ -145,6 +149,7 @@ pub fn command(name: &str, command: &[&str]) -> Run {
         cpu_milli: 1000,
         mem_mib: 128,
         gpus: 0,
+        runtime: None,
         metadata: serde_json::json!({ "name": name }),
     }
 }

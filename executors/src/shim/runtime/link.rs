@@ -1,0 +1,240 @@
+//! The conversation with a platform, one at a time: a newer one ends the one before.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::desk::Desk;
+use super::frame::{Frames, say};
+use super::logs::{self, Pipes};
+use super::still::{Looked, look};
+use crate::backend::{Beat, FromWorker, Outcome, Runtime, ToWorker};
+use crate::shim::now;
+
+/// The shortest pause between two signs of life.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the sides of a worker share.
+#[derive(Debug)]
+pub(in crate::shim) struct Worker {
+    pub(super) desk: watch::Sender<Desk>,
+    pub(super) runtime: Runtime,
+    /// Who alone is answered, where others could ask.
+    pub(super) client: Option<IpAddr>,
+    incarnation: String,
+    /// The run's first process on this machine; 0 while there is none.
+    first: AtomicI32,
+    /// Counts platforms.
+    platforms: watch::Sender<u64>,
+    output: Option<Output>,
+}
+
+/// What a run writes, where the shim has it.
+#[derive(Debug)]
+pub(in crate::shim) struct Output {
+    pub(in crate::shim) folder: PathBuf,
+    /// Where it ends.
+    pub(in crate::shim) end: watch::Receiver<u64>,
+    /// There once the command may have begun.
+    pub(in crate::shim) pipes: OnceLock<Pipes>,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    pub(in crate::shim) fn new(
+        runtime: Runtime,
+        incarnation: String,
+        client: Option<IpAddr>,
+        output: Option<Output>,
+    ) -> Self {
+        Self {
+            desk: watch::Sender::default(),
+            runtime,
+            client,
+            incarnation,
+            first: AtomicI32::new(0),
+            platforms: watch::Sender::new(0),
+            output,
+        }
+    }
+
+    /// The command may begin: this is its first process, and what it writes to.
+    pub(in crate::shim) fn begins(&self, first: i32, pipes: Pipes) {
+        self.set_first(Some(first));
+        if let Some(output) = &self.output {
+            // It begins once.
+            drop(output.pipes.set(pipes));
+        }
+    }
+
+    /// What no platform has acknowledged.
+    pub(in crate::shim) fn outcomes(&self) -> Vec<Outcome> {
+        self.desk.borrow().outcomes()
+    }
+
+    /// Where the output ends, with all that was written before.
+    pub(super) async fn output_end(&self) -> u64 {
+        let Some(output) = &self.output else {
+            return 0;
+        };
+        if let Some(pipes) = output.pipes.get() {
+            pipes.settled().await;
+        }
+        *output.end.borrow()
+    }
+
+    /// What was written since the output ended at `from`.
+    pub(super) async fn logs_since(&self, from: u64) -> String {
+        let to = self.output_end().await;
+        match &self.output {
+            Some(output) if to > from => logs::between(&output.folder, from, to),
+            _ => String::new(),
+        }
+    }
+
+    fn set_first(&self, pid: Option<i32>) {
+        self.first.store(pid.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    fn looked(&self) -> Looked {
+        match self.first.load(Ordering::Relaxed) {
+            0 => Looked::default(),
+            first => look(first),
+        }
+    }
+}
+
+/// Talks to a platform until it goes, or another one comes.
+pub(in crate::shim) async fn converse(stream: UnixStream, worker: &Worker) -> io::Result<()> {
+    worker.platforms.send_modify(|count| *count += 1);
+    let mut platforms = worker.platforms.subscribe();
+    let (read, write) = stream.into_split();
+    let mut frames = Frames::new(read);
+    let talk = async {
+        if let Err(error) = talk(&mut frames, write, worker).await {
+            // What it had said before it went still counts.
+            while let Some(frame) = frames.next().await? {
+                drop(heed(worker, frame));
+            }
+            return Err(error);
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = talk => ended,
+        _ = platforms.changed() => Ok(()),
+    }
+}
+
+async fn talk(
+    frames: &mut Frames<OwnedReadHalf, ToWorker>,
+    mut write: OwnedWriteHalf,
+    worker: &Worker,
+) -> io::Result<()> {
+    let pause = Duration::from_millis(worker.runtime.beat_ms).max(SHORTEST_PAUSE);
+    let mut beats = tokio::time::interval(pause);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats.reset();
+    let mut desk = worker.desk.subscribe();
+    let mut looked = worker.looked();
+    let (beat_now, turn) = {
+        let desk = desk.borrow_and_update();
+        (beat(&desk, &looked), desk.turn())
+    };
+    let hello = FromWorker::Hello {
+        incarnation: worker.incarnation.clone(),
+        beat: beat_now,
+    };
+    say(&mut write, &hello).await?;
+    let mut told = Told { turn, outcomes: 0 };
+    loop {
+        let news = told.news(&desk.borrow_and_update(), &looked);
+        for news in news {
+            say(&mut write, &news).await?;
+        }
+        tokio::select! {
+            biased;
+            _ = desk.changed() => {}
+            _ = beats.tick() => {
+                looked = worker.looked();
+                let beat = FromWorker::Beat(beat(&desk.borrow(), &looked));
+                say(&mut write, &beat).await?;
+            }
+            frame = frames.next() => match frame? {
+                None => return Ok(()),
+                Some(frame) => if let Some(busy) = heed(worker, frame) {
+                    say(&mut write, &busy).await?;
+                },
+            }
+        }
+    }
+}
+
+/// Does what a platform says; the answer is what it has to hear of that at once.
+fn heed(worker: &Worker, frame: ToWorker) -> Option<FromWorker> {
+    match frame {
+        ToWorker::Process { pid } => {
+            worker.set_first(pid);
+            None
+        }
+        ToWorker::Invoke(invocation) => {
+            let (id, attempt) = (invocation.id.clone(), invocation.attempt);
+            let mut given = false;
+            worker
+                .desk
+                .send_modify(|desk| given = desk.give(invocation));
+            (!given).then_some(FromWorker::Busy { id, attempt })
+        }
+        ToWorker::Ack { id, attempt } => {
+            worker
+                .desk
+                .send_modify(|desk| desk.acknowledge(&id, attempt));
+            None
+        }
+    }
+}
+
+fn beat(desk: &Desk, looked: &Looked) -> Beat {
+    Beat {
+        state: desk.state(),
+        timestamp: now(),
+        pid: looked.pid,
+        held: desk.held(),
+        still: looked.still,
+        failure: desk.failure().cloned(),
+    }
+}
+
+/// What a platform has heard.
+#[derive(Debug)]
+struct Told {
+    turn: u64,
+    outcomes: u64,
+}
+
+// === impl Told ===
+
+impl Told {
+    /// What it has not heard yet.
+    fn news(&mut self, desk: &Desk, looked: &Looked) -> Vec<FromWorker> {
+        let mut news = Vec::new();
+        for (number, outcome) in desk.outcomes_after(self.outcomes) {
+            self.outcomes = number;
+            news.push(FromWorker::Outcome(outcome.clone()));
+        }
+        if desk.turn() != self.turn {
+            self.turn = desk.turn();
+            news.push(FromWorker::Beat(beat(desk, looked)));
+        }
+        news
+    }
+}
