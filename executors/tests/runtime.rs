@@ -275,22 +275,6 @@ async fn errors_are_told() {
     running.remove().await.unwrap();
 }
 
-/// A client without patience: it is there at once, and says something around everything that it does.
-const IMPATIENT: &str = r#"
-import http.client, os, sys
-c = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API'])
-print('boots', flush=True)
-while True:
-    c.request('GET', '/2018-06-01/runtime/invocation/next')
-    r = c.getresponse()
-    event, id = r.read(), r.headers['Lambda-Runtime-Aws-Request-Id']
-    print('does', event.decode(), flush=True)
-    print('with an error', file=sys.stderr, flush=True)
-    c.request('POST', f'/2018-06-01/runtime/invocation/{id}/response', event)
-    c.getresponse().read()
-    print('did it', flush=True)
-"#;
-
 #[tokio::test]
 async fn what_it_writes_meanwhile_are_the_logs_of_a_task() {
     let platform = common::Platform::new().await;

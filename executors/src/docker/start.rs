@@ -366,6 +366,8 @@ impl Docker {
             },
             Some(found) if is_ours && found.claim < label.claim => {
                 remove(&self.engine, &seen.id).await?;
+                let removed = self.settings.gateways().remove(&found.name()).await;
+                removed.map_err(|source| StartError::Shim { name, source })?;
                 Ok(There::Gone)
             }
             Some(_) if is_ours => Err(StartError::Superseded(name)),

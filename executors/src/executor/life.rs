@@ -16,8 +16,10 @@ use super::exit::{ended, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
 use super::still::{Still, gone_on_for};
-use super::{Shared, Stop, Wish, Wished, folder_name, image, output, requirements};
+use super::worker::Place;
+use super::{Shared, Stop, Wish, Wished, folder_name, image, output, requirements, worker};
 use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
+use crate::data::pip::TARGET;
 use crate::data::{self, Tree};
 use crate::environment;
 
@@ -44,6 +46,8 @@ pub(super) struct Life {
     queue: Duration,
     /// When the log said that it is this executor's.
     held: Instant,
+    /// What it is in its queue, if it is a worker.
+    place: Option<Place>,
 }
 
 /// Why a run could not be brought to its start.
@@ -103,6 +107,7 @@ impl Life {
             report: Report::new(&shared.tools.log, account, run, shared.epoch(), cause),
             shared: Arc::clone(shared),
             account: account.clone(),
+            place: worker::place(&submitted),
             submitted,
             run,
             queue,
@@ -215,23 +220,38 @@ impl Life {
         if let Some((bind, tree)) = packages {
             binds.push(bind);
             trees.push(tree);
-            requirements::add_path(&mut env);
+            requirements::add_path(&mut env, TARGET);
         }
-        phases.data = micros(clock.elapsed());
         let spec = &self.submitted.configuration.spec;
         let command = spec.runtime.command.arguments().iter();
+        let mut command: Vec<String> = command.map(ToString::to_string).collect();
+        let mut workdir = spec.workdir.as_ref().map(ToString::to_string);
+        let mut runtime = None;
+        if let Some(place) = &self.place {
+            let parts = tokio::select! {
+                biased;
+                _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
+                parts = worker::prepare(&self.shared, (&self.account, self.run), &self.submitted, (place, &image), &mut env) => parts?,
+            };
+            binds.extend(parts.binds);
+            trees.extend(parts.trees);
+            command = parts.command.unwrap_or(command);
+            runtime = Some(parts.runtime);
+            workdir.get_or_insert_with(|| RUNTIME_PATH.to_owned());
+        }
+        phases.data = micros(clock.elapsed());
         let run = Run {
             name: folder_name(self.run),
             hostname: self.run.job.to_string(),
             image,
-            command: command.map(ToString::to_string).collect(),
+            command,
             env,
-            workdir: spec.workdir.as_ref().map(ToString::to_string),
+            workdir,
             mounts: binds,
             cpu_milli: spec.resources.cpu.milli().into(),
             mem_mib: spec.resources.mem.mebibytes().into(),
             gpus: spec.resources.gpu.get().into(),
-            runtime: None,
+            runtime,
             metadata: serde_json::to_value(self.run).unwrap_or_default(),
         };
         Ok((run, trees))

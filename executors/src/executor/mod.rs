@@ -17,6 +17,7 @@ mod reconcile;
 mod report;
 mod requirements;
 mod still;
+mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use eai_core::executor::Run as RunId;
 use eai_core::job::Submitted;
 use eai_core::names::AccountName;
+use eai_core::spec::Requirements;
 
 use super::{Shared, output};
 use crate::backend::Bind;
@@ -16,6 +17,10 @@ pub(super) enum Failed {
     Pip(#[from] pip::Error),
     #[error(transparent)]
     Cache(#[from] data::Error),
+    #[error(
+        "the client of workers has no version that can be asked for: this is a fault of the platform's build"
+    )]
+    Client,
 }
 
 /// Where Python looks for packages.
@@ -32,6 +37,23 @@ pub(super) async fn prepare(
     let Some(requirements) = &submitted.configuration.spec.requirements else {
         return Ok(None);
     };
+    let tree = packages(shared, account, run, requirements, image).await?;
+    let bind = Bind {
+        host: pip::packages(tree.path()),
+        target: TARGET.to_owned(),
+        writable: false,
+    };
+    Ok(Some((bind, tree)))
+}
+
+/// Packages as a folder, once they are there.
+pub(super) async fn packages(
+    shared: &Shared,
+    account: &AccountName,
+    run: RunId,
+    requirements: &Requirements,
+    image: &str,
+) -> Result<Tree, Failed> {
     let python = shared.tools.backend.python(image).await?;
     let key = pip::key(requirements, &python);
     let install = async |folder: &std::path::Path| {
@@ -42,20 +64,14 @@ pub(super) async fn prepare(
         }
         installed.map_err(Failed::from)
     };
-    let tree = shared.cache.made(key, install).await?;
-    let bind = Bind {
-        host: pip::packages(tree.path()),
-        target: TARGET.to_owned(),
-        writable: false,
-    };
-    Ok(Some((bind, tree)))
+    shared.cache.made(key, install).await
 }
 
-/// Lets Python find them, after what the spec names itself.
-pub(super) fn add_path(variables: &mut Vec<(String, String)>) {
+/// Lets Python find what is in a folder, after what the spec names itself.
+pub(super) fn add_path(variables: &mut Vec<(String, String)>, folder: &str) {
     match variables.iter_mut().find(|(name, _)| name == PYTHONPATH) {
-        Some((_, path)) if !path.is_empty() => *path = format!("{path}:{TARGET}"),
-        Some((_, path)) => TARGET.clone_into(path),
-        None => variables.push((PYTHONPATH.to_owned(), TARGET.to_owned())),
+        Some((_, path)) if !path.is_empty() => *path = format!("{path}:{folder}"),
+        Some((_, path)) => folder.clone_into(path),
+        None => variables.push((PYTHONPATH.to_owned(), folder.to_owned())),
     }
 }

@@ -74,7 +74,7 @@ pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
 }
 
 async fn answer(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
-    let asked = tokio::time::timeout(PATIENCE, ask(&mut stream)).await??;
+    let (asked, ahead) = tokio::time::timeout(PATIENCE, ask(&mut stream)).await??;
     let mut phase = shared.phase.subscribe();
     match asked {
         Request::Begin | Request::Started => {
@@ -130,23 +130,29 @@ async fn answer(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
             running(&mut phase).await;
             let worker = shared.worker.borrow().clone();
             match worker {
-                Some(worker) => converse(stream, &worker).await,
+                Some(worker) => converse(stream, &ahead, &worker).await,
                 None => Ok(()),
             }
         }
     }
 }
 
-async fn ask(stream: &mut UnixStream) -> io::Result<Request> {
+/// What is asked, and what was said behind it already.
+async fn ask(stream: &mut UnixStream) -> io::Result<(Request, Vec<u8>)> {
     let mut line = Vec::new();
     let mut limited = stream.take(REQUEST_MAX);
-    while !line.ends_with(b"\n") {
+    let end = loop {
         if limited.read_buf(&mut line).await? == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-    }
+        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            break end + 1;
+        }
+    };
+    let ahead = line.split_off(end);
     let line = str::from_utf8(&line).map_err(|_| io::ErrorKind::InvalidInput)?;
-    Request::parse(line).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    let request = Request::parse(line).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((request, ahead))
 }
 
 async fn say(stream: &mut UnixStream, value: &impl Serialize) -> io::Result<()> {

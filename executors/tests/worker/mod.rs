@@ -16,7 +16,24 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::common::PATIENCE;
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A client without patience: it is there at once, and says something around everything that it does.
+pub const IMPATIENT: &str = r#"
+import http.client, os, sys
+c = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API'])
+print('boots', flush=True)
+while True:
+    c.request('GET', '/2018-06-01/runtime/invocation/next')
+    r = c.getresponse()
+    event, id = r.read(), r.headers['Lambda-Runtime-Aws-Request-Id']
+    print('does', event.decode(), flush=True)
+    print('with an error', file=sys.stderr, flush=True)
+    c.request('POST', f'/2018-06-01/runtime/invocation/{id}/response', event)
+    c.getresponse().read()
+    print('did it', flush=True)
+"#;
 
 /// Makes a worker of a run.
 pub fn worker(mut run: Run) -> Run {
@@ -51,7 +68,10 @@ pub struct Platform {
 
 impl Platform {
     pub async fn attach(running: &Running) -> Self {
-        let mut conversation = running.worker().await.unwrap();
+        Self::with(running.worker().await.unwrap()).await
+    }
+
+    pub async fn with(mut conversation: Conversation) -> Self {
         let hello = tokio::time::timeout(PATIENCE, conversation.hear());
         let Some(FromWorker::Hello { incarnation, beat }) = hello.await.unwrap().unwrap() else {
             panic!("it says hello first");

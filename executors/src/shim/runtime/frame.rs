@@ -28,9 +28,14 @@ pub(crate) struct Frames<R, T> {
 
 impl<R: AsyncRead + Unpin, T: DeserializeOwned> Frames<R, T> {
     pub(crate) fn new(stream: R) -> Self {
+        Self::after(&[], stream)
+    }
+
+    /// Begins with what was read of the stream before.
+    pub(crate) fn after(ahead: &[u8], stream: R) -> Self {
         Self {
             stream,
-            ahead: BytesMut::new(),
+            ahead: ahead.into(),
             of: PhantomData,
         }
     }

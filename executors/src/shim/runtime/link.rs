@@ -114,11 +114,17 @@ impl Worker {
 }
 
 /// Talks to a platform until it goes, or another one comes.
-pub(in crate::shim) async fn converse(stream: UnixStream, worker: &Worker) -> io::Result<()> {
+///
+/// `ahead` is what it said already.
+pub(in crate::shim) async fn converse(
+    stream: UnixStream,
+    ahead: &[u8],
+    worker: &Worker,
+) -> io::Result<()> {
     worker.platforms.send_modify(|count| *count += 1);
     let mut platforms = worker.platforms.subscribe();
     let (read, write) = stream.into_split();
-    let mut frames = Frames::new(read);
+    let mut frames = Frames::after(ahead, read);
     let talk = async {
         if let Err(error) = talk(&mut frames, write, worker).await {
             // What it had said before it went still counts.
