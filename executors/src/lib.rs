@@ -2,6 +2,7 @@
 //!
 //! It must not know views or HTTP routes: executors follow events and answer with commands.
 
+mod answered;
 pub mod backend;
 pub mod data;
 pub mod docker;
@@ -10,5 +11,6 @@ pub mod executor;
 mod limits;
 mod listening;
 pub mod process;
+mod queue;
 pub mod shim;
 mod spool;

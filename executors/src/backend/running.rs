@@ -143,7 +143,7 @@ impl Running {
         }
     }
 
-    /// What a worker that ended had answered, and nobody had acknowledged.
+    /// What a worker that ended had answered, and nobody had acknowledged; and what it had not answered.
     pub async fn left_outcomes(&self) -> io::Result<Vec<Outcome>> {
         match self {
             Self::Process(running) => running.left_outcomes(),

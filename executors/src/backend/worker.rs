@@ -101,9 +101,9 @@ pub struct Outcome {
     /// What it wrote meanwhile, as far as its shim knows. The start of too much is left out.
     #[serde(default)]
     pub logs: String,
-    /// When it was handed over, in Unix milliseconds.
+    /// When it was handed over, in Unix microseconds.
     pub begun: u64,
-    /// When it answered, in Unix milliseconds.
+    /// When it answered, in Unix microseconds.
     pub ended: u64,
 }
 
@@ -115,6 +115,8 @@ pub enum Answer {
     Response(Box<RawValue>),
     /// It failed.
     Error(Failure),
+    /// Nothing: it ended first.
+    Gone,
 }
 
 /// Why a worker failed, in its own words.
@@ -157,9 +159,12 @@ pub struct Held {
     pub id: String,
     /// Which hand-over of it.
     pub attempt: u32,
-    /// When the worker fetched it, in Unix milliseconds; none before that.
+    /// When the worker fetched it, in Unix microseconds; none before that.
     #[serde(default)]
     pub begun: Option<u64>,
+    /// When it has to be done, in Unix milliseconds.
+    #[serde(default)]
+    pub deadline: u64,
 }
 
 /// What a worker does.

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use super::piece::Counter;
 use super::running::Running;
 use super::state::look;
-use crate::backend::{Conversation, FromWorker, Outcome, ToWorker};
+use crate::backend::{Answer, Conversation, FromWorker, Outcome, ToWorker};
 
 /// How long the engine may take to tell what was written.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LOGS_MAX: usize = 16 * 1024;
 /// The most pieces that the engine is asked for.
 const PIECES: &str = "2000";
-const SECOND: u64 = 1000;
+const SECOND: u64 = 1_000_000;
 
 // === impl Running ===
 
@@ -31,22 +31,34 @@ impl Running {
         Ok(conversation)
     }
 
-    /// What a worker that ended had answered, and nobody had acknowledged.
+    /// What a worker that ended had answered, and nobody had acknowledged; and what it had not answered.
     pub async fn left_outcomes(&self) -> std::io::Result<Vec<Outcome>> {
         let mut conversation = Conversation::begin(&self.gateway()).await?;
         let mut left = Vec::new();
+        let mut held = None;
         // Whatever there is to hear comes before the first beat.
         while let Some(heard) = conversation.hear().await? {
             match heard {
                 FromWorker::Outcome(outcome) => left.push(outcome),
-                FromWorker::Hello { .. } => {}
+                FromWorker::Hello { beat, .. } => held = beat.held,
                 FromWorker::Beat(_) | FromWorker::Busy { .. } => break,
             }
         }
+        let gone = held.and_then(|held| {
+            Some(Outcome {
+                id: held.id,
+                attempt: held.attempt,
+                answer: Answer::Gone,
+                logs: String::new(),
+                begun: held.begun?,
+                ended: held.begun?,
+            })
+        });
+        left.extend(gone);
         Ok(left)
     }
 
-    /// What it wrote in a span of time, in Unix milliseconds, as far as the engine tells.
+    /// What it wrote in a span of time, in Unix microseconds, as far as the engine tells.
     pub async fn logs_between(&self, from: u64, to: u64) -> String {
         let since = i32::try_from(from / SECOND).unwrap_or_default();
         let options = LogsOptionsBuilder::new()
@@ -64,7 +76,7 @@ impl Running {
                 let Some(piece) = counter.piece(frame) else {
                     continue;
                 };
-                let at = piece.time / 1_000_000;
+                let at = piece.time / 1000;
                 if (from..=to).contains(&at) {
                     text.extend_from_slice(&piece.bytes);
                     let over = text.len().saturating_sub(LOGS_MAX);

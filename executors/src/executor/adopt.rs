@@ -8,7 +8,7 @@ use std::time::Duration;
 use eai_core::command::{Context, Part};
 use eai_core::executor::{self, ExecutorAggregate, Run as RunId, Started};
 use eai_core::ids::CommandId;
-use eai_core::job::{Job, JobAggregate, Outcome, Phase};
+use eai_core::job::{Job, JobAggregate, Outcome, Phase, Submitted};
 use eai_core::log;
 use eai_core::names::AccountName;
 use eai_core::subject::Address;
@@ -22,9 +22,10 @@ use super::early::Early;
 use super::exit::without_exit;
 use super::life::Life;
 use super::report::Report;
-use super::{Error, Executor, Ledger, Settings, Shared, Stop, Tools};
+use super::{Error, Executor, Ledger, Settings, Shared, Stop, Tools, worker};
 use crate::backend::{Found, Running, State};
 use crate::data::Cache;
+use crate::queue::{Expected, Queues};
 
 /// How long what is alive may take to have all that the log has.
 pub(super) const CATCH_UP: Duration = Duration::from_mins(1);
@@ -69,6 +70,10 @@ pub(super) async fn start(
     let context = context();
     let epoch = say_started(&settings, &tools, &context, (&adopted, &lost)).await?;
 
+    let queues = tools.tasks.clone().map(|tasks| {
+        let (live, objects, log) = (&tools.live, &tools.objects, &tools.log);
+        Queues::new(tasks, live.clone(), objects.clone(), log.clone())
+    });
     let shared = Arc::new(Shared {
         settings,
         tools,
@@ -79,9 +84,18 @@ pub(super) async fn start(
         early: Early::default(),
         room: Notify::new(),
         left: Notify::new(),
+        queues,
     });
     let mut lives = JoinSet::new();
-    for run in adopted {
+    // All are expected before one of them gets something to do.
+    let adopted: Vec<_> = adopted
+        .into_iter()
+        .map(|run| {
+            let expected = shared.expect(&run.job.submitted);
+            (run, expected)
+        })
+        .collect();
+    for (run, expected) in adopted {
         let left = found
             .remove(&run.run)
             .filter(|found| found.state != State::Broken);
@@ -98,7 +112,8 @@ pub(super) async fn start(
                 run.run,
                 (Duration::ZERO, None),
             );
-            life.through(wished, left).await;
+            life.through(wished, left.map(|left| (left, expected)))
+                .await;
             shared.release(id);
         });
     }
@@ -199,6 +214,13 @@ pub(super) async fn say_started(
 }
 
 impl Shared {
+    /// Says that a worker goes on, if the job is one.
+    fn expect(&self, submitted: &Submitted) -> Option<Expected> {
+        let place = worker::place(submitted)?;
+        let queues = self.queues.as_ref()?;
+        Some(queues.expect(place.service))
+    }
+
     /// Says that the epoch is over; where that cannot be said, the next start says it.
     pub(super) async fn say_stopped(&self) {
         let command = executor::Command::Stop {

@@ -13,21 +13,20 @@ use time::OffsetDateTime;
 
 use super::early::Claim;
 use super::life::Life;
-use super::report::{self, context};
+use super::report::context;
 use super::{Shared, Wish, Wished};
+use crate::answered::until_answered;
 
 /// Claims a job that waits, and sees its run through to the end. Ends at once where another one has it.
 pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
     let address = Address::new(live.account.clone(), "job", live.id);
     let log = &shared.tools.log;
-    let job =
-        match report::until_answered(|| log.state_since::<JobAggregate>(&address, live.version))
-            .await
-        {
-            Ok(Some(job)) if job.phase == Phase::Queuing => job,
-            Ok(_) => return,
-            Err(error) => return tracing::warn!(job = %live.id, %error, "claim.state"),
-        };
+    let job = match until_answered(|| log.state_since::<JobAggregate>(&address, live.version)).await
+    {
+        Ok(Some(job)) if job.phase == Phase::Queuing => job,
+        Ok(_) => return,
+        Err(error) => return tracing::warn!(job = %live.id, %error, "claim.state"),
+    };
     let mem_mib = job.submitted.configuration.spec.resources.mem.mebibytes();
     let Some(wished) = shared.hold(live.id, mem_mib.into()) else {
         return;
@@ -79,11 +78,11 @@ async fn claim(shared: &Shared, live: &LiveJob, run: RunId) -> Result<(), log::E
     let what = format!("claim/{}/{}", shared.settings.id, claimed.epoch);
     let context = context(run, &what).because(live.cause);
     let parts = [part];
-    report::until_answered(|| shared.tools.log.execute(&context, &parts)).await?;
+    until_answered(|| shared.tools.log.execute(&context, &parts)).await?;
     eai_core::fail_point::reach("executor.claimed");
     // Nothing was stored where another claim came first and this one was stored before it: never both.
     let address = Address::new(live.account.clone(), "job", live.id);
-    let now = report::until_answered(|| shared.tools.log.state::<JobAggregate>(&address));
+    let now = until_answered(|| shared.tools.log.state::<JobAggregate>(&address));
     match now.await? {
         Some(job) if job.claim.as_ref() == Some(&claimed) => Ok(()),
         _ => Err(Refusal::stale("the run was claimed, and lost again").into()),

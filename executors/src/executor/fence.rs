@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 
 use eai_core::log;
 
+use super::Executor;
 use super::adopt::{self, CATCH_UP, Ours};
-use super::{Executor, report};
+use crate::answered::until_answered;
 
 impl Executor {
     /// Begins a new epoch with the runs that are still its own. Asks until the log answers.
     pub(super) async fn begin_anew(&mut self) {
         let context = adopt::context();
-        let begun = report::until_answered(|| self.epoch_after(&context)).await;
+        let begun = until_answered(|| self.epoch_after(&context)).await;
         let (epoch, lost) = match begun {
             Ok(begun) => begun,
             // What is alive tells next what became of this one.

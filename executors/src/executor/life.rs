@@ -22,6 +22,7 @@ use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
 use crate::data::pip::TARGET;
 use crate::data::{self, Tree};
 use crate::environment;
+use crate::queue::{Attached, Expected, Seen};
 
 /// How long a command may take to end by itself once it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -37,17 +38,17 @@ const LATE_OUTPUT_TIME: Duration = Duration::from_mins(1);
 /// A run that this executor has.
 #[derive(Debug)]
 pub(super) struct Life {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     account: AccountName,
     submitted: Submitted,
-    run: RunId,
+    pub(super) run: RunId,
     report: Report,
     /// How long it waited for its claim.
     queue: Duration,
     /// When the log said that it is this executor's.
     held: Instant,
     /// What it is in its queue, if it is a worker.
-    place: Option<Place>,
+    pub(super) place: Option<Place>,
 }
 
 /// Why a run could not be brought to its start.
@@ -116,22 +117,26 @@ impl Life {
     }
 
     /// Sees the run through, from its claim or from where an earlier start left it.
-    pub(super) async fn through(self, mut wished: Wished, left: Option<Running>) {
+    pub(super) async fn through(
+        self,
+        mut wished: Wished,
+        left: Option<(Running, Option<Expected>)>,
+    ) {
         let mut phases = Phases {
             queue: micros(self.queue),
             ..Phases::default()
         };
         // What goes on already is ended like any other, if that is what is wanted.
-        if let Some(running) = left {
+        if let Some((running, expected)) = left {
             // An earlier start may have claimed it, and not come to let it go.
             if let Err(error) = running.begin().await {
                 tracing::warn!(job = %self.run.job, error = told(&error), "run.begin");
             }
-            return self.watch(running, phases, wished, true).await;
+            return self.watch(running, phases, wished, (true, expected)).await;
         }
         match self.start(&mut phases, &mut wished.wish).await {
             Ok((running, trees)) => {
-                self.watch(running, phases, wished, false).await;
+                self.watch(running, phases, wished, (false, None)).await;
                 drop(trees);
             }
             Err(Unstarted::Superseded(superseded)) => {
@@ -324,7 +329,13 @@ impl Life {
     }
 
     /// Watches a run that began, by this start or an earlier one.
-    async fn watch(&self, running: Running, phases: Phases, wished: Wished, left: bool) {
+    async fn watch(
+        &self,
+        running: Running,
+        phases: Phases,
+        wished: Wished,
+        (left, expected): (bool, Option<Expected>),
+    ) {
         let still = Still::keep(&running, wished.frozen.clone(), left);
         let mut carried = tokio::spawn(output::carry(
             self.shared.tools.output.clone(),
@@ -333,8 +344,10 @@ impl Life {
             running.clone(),
         ));
         let (state, readiness) = watch::channel(Readiness::default());
+        let mut worker = self.attach(&running, expected);
+        let seen = worker.as_ref().map(Attached::seen);
         let turn = self
-            .turn(&running, phases, wished, &state, &readiness)
+            .turn(&running, (phases, seen), wished, (&state, &readiness))
             .await;
         let port = self.submitted.configuration.spec.port.get();
         let ready = readiness.borrow().ever;
@@ -345,12 +358,12 @@ impl Life {
             Turn::Stopped(Stop::LeaveRuns | Stop::No) => return carried.abort(),
             Turn::Superseded(superseded) => {
                 tracing::warn!(job = %self.run.job, %superseded, "run.superseded");
-                self.remove(&running).await;
+                self.remove_worker(&running, worker).await;
                 return carried.abort();
             }
             Turn::Taken => {
                 tracing::warn!(job = %self.run.job, "run.taken: the log says that it is over");
-                self.remove(&running).await;
+                self.remove_worker(&running, worker).await;
                 return carried.abort();
             }
             Turn::Exited(Ok(exit)) => ended(self.run, &exit, port, ready),
@@ -358,6 +371,7 @@ impl Life {
                 without_exit(self.run, Outcome::Interrupted, "lost", told(&error))
             }
             Turn::Cancelled => {
+                self.drain(worker.as_ref()).await;
                 let exit = self.end(&running).await;
                 Ended {
                     state: Outcome::Cancelled,
@@ -378,6 +392,9 @@ impl Life {
                 without_exit(self.run, Outcome::Failed, reason, message)
             }
         };
+        if let Some(worker) = &mut worker {
+            worker.end(ended.message.clone()).await;
+        }
         // Whoever reads the end of a job finds its last words.
         let in_time = tokio::time::timeout(OUTPUT_TIME, &mut carried).await;
         self.tell_end(ended).await;
@@ -397,15 +414,15 @@ impl Life {
     async fn turn(
         &self,
         running: &Running,
-        phases: Phases,
+        (phases, worker): (Phases, Option<watch::Receiver<Seen>>),
         wished: Wished,
-        state: &watch::Sender<Readiness>,
-        readiness: &watch::Receiver<Readiness>,
+        (state, readiness): (&watch::Sender<Readiness>, &watch::Receiver<Readiness>),
     ) -> Turn {
         let spec = &self.submitted.configuration.spec;
         let watch = Watch {
             report: &self.report,
             running,
+            worker,
             spec,
             phases,
             began: Instant::now(),
@@ -469,7 +486,7 @@ impl Life {
     }
 
     /// Asks the command to end, and ends it where it takes too long.
-    async fn end(&self, running: &Running) -> Result<Exit, RunError> {
+    pub(super) async fn end(&self, running: &Running) -> Result<Exit, RunError> {
         running.signal(Signal::Term).await?;
         if let Ok(exit) = tokio::time::timeout(GRACE, running.wait()).await {
             return exit;
@@ -486,7 +503,7 @@ impl Life {
         eai_core::fail_point::reach("executor.settled");
     }
 
-    async fn remove(&self, running: &Running) {
+    pub(super) async fn remove(&self, running: &Running) {
         if let Err(error) = running.remove().await {
             tracing::warn!(job = %self.run.job, error = told(&error), "run.remove");
         }

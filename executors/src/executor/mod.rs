@@ -4,6 +4,7 @@
 //! routes and no views.
 
 mod adopt;
+mod attach;
 mod claim;
 mod early;
 mod exit;
@@ -32,6 +33,7 @@ use eai_core::lease::Terms;
 use eai_core::log::live::{Change, Live, LiveJob};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
+use eai_core::log::tasks::Tasks;
 use eai_core::log::{self, Beat, Log};
 use eai_core::names::AccountName;
 use tokio::sync::broadcast::error::RecvError;
@@ -42,6 +44,7 @@ use tokio::time::MissedTickBehavior;
 use crate::backend::{Backend, FoundError};
 use crate::data::Cache;
 use early::Early;
+use crate::queue::Queues;
 
 /// How an executor is set up.
 #[derive(Clone, Debug)]
@@ -79,6 +82,8 @@ pub struct Tools {
     pub output: Output,
     /// What runs commands.
     pub backend: Arc<Backend>,
+    /// The tasks of queues; without them workers are left to other executors.
+    pub tasks: Option<Tasks>,
 }
 
 /// Why an executor does not start.
@@ -128,6 +133,7 @@ struct Shared {
     room: Notify,
     /// Told when a lost executor may have left something.
     left: Notify,
+    queues: Option<Queues>,
 }
 
 /// Which runs there are.
@@ -322,6 +328,9 @@ impl Shared {
         let (Some(service), Some(index)) = (job.service, job.worker) else {
             return true;
         };
+        if self.queues.is_none() {
+            return false;
+        }
         let workers = self.tools.live.worker_jobs(service);
         let mut claims = workers.iter().filter_map(|worker| {
             let held = worker.phase != Phase::Queuing && !self.tools.live.is_abandoned(worker);

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::probe::{Silent, probe};
 use super::report::{Report, Superseded};
 use crate::backend::{Listening, Running};
+use crate::queue::Seen;
 
 /// The shortest pause between two looks; later ones are a share of the wait so far, which is what they cost at most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
@@ -31,6 +32,8 @@ const EXPLANATIONS: u32 = 4;
 pub(super) struct Watch<'a> {
     pub(super) report: &'a Report,
     pub(super) running: &'a Running,
+    /// How it is as a worker, which answers on no port.
+    pub(super) worker: Option<watch::Receiver<Seen>>,
     pub(super) spec: &'a Spec,
     /// The phases up to the start; the last one is added here.
     pub(super) phases: Phases,
@@ -88,6 +91,9 @@ impl Watch<'_> {
     }
 
     async fn until_ready(&self) {
+        if let Some(worker) = &self.worker {
+            return self.until_asked(worker.clone()).await;
+        }
         let since = Instant::now();
         let (mut told, mut next) = (0, EXPLAIN_AFTER);
         loop {
@@ -106,7 +112,27 @@ impl Watch<'_> {
         }
     }
 
+    /// A worker is ready once it has asked for a task. Whether it goes on is for its signs of life to tell.
+    async fn until_asked(&self, mut worker: watch::Receiver<Seen>) {
+        loop {
+            let seen = worker.borrow_and_update().clone();
+            if seen.ready {
+                return;
+            }
+            if let Some(failure) = seen.failure {
+                self.hint(failure).await;
+            }
+            if worker.changed().await.is_err() {
+                // Nothing is heard of it any more: its end is heard elsewhere.
+                return std::future::pending().await;
+            }
+        }
+    }
+
     async fn until_silent(&self) -> String {
+        if self.worker.is_some() {
+            return std::future::pending().await;
+        }
         let mut misses = 0;
         loop {
             tokio::time::sleep(STEADY_PAUSE).await;
@@ -146,6 +172,10 @@ impl Watch<'_> {
         let listening = self.running.listening().await.unwrap_or_default();
         let loopback = self.running.reaches_loopback();
         let reason = explanation(self.spec.port.get(), silent, &listening, loopback);
+        self.hint(reason).await;
+    }
+
+    async fn hint(&self, reason: String) {
         if self.state.borrow().hint.as_ref() == Some(&reason) {
             return;
         }

@@ -1,7 +1,5 @@
 //! Telling the log what becomes of a run, until the log has it or says that the run is not ours any more.
 
-use std::time::Duration;
-
 use eai_core::aggregate::Refusal;
 use eai_core::command::{Cause, Context, Part};
 use eai_core::executor::Run as RunId;
@@ -13,10 +11,7 @@ use eai_core::subject::Address;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// The first pause before the log is told again.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+use crate::answered::until_answered;
 
 /// Says what happens to one run under one claim.
 #[derive(Clone, Debug)]
@@ -39,30 +34,6 @@ pub(super) fn context(run: RunId, what: &str) -> Context {
     let name = format!("executor/{}/{}/{what}", run.run, run.claim);
     let id = CommandId(Uuid::new_v5(&run.job.0, name.as_bytes()));
     Context::platform(id, OffsetDateTime::now_utc())
-}
-
-/// Asks again while the log is away, or its answer was lost: the command has an id, so it is done once.
-pub(super) async fn until_answered<T, F>(mut ask: impl FnMut() -> F) -> Result<T, log::Error>
-where
-    F: Future<Output = Result<T, log::Error>>,
-{
-    let mut pause = SHORTEST_PAUSE;
-    loop {
-        match ask().await {
-            Err(
-                error @ (log::Error::Unknown { .. }
-                | log::Error::Unavailable(_)
-                | log::Error::Contended { .. }
-                | log::Error::Reserved { .. }
-                | log::Error::Full(_)),
-            ) => {
-                tracing::warn!(%error, "executor.log_away");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            answered => return answered,
-        }
-    }
 }
 
 // === impl Report ===

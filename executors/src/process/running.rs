@@ -149,7 +149,7 @@ impl Running {
         backend::Conversation::begin(&self.endpoint()).await
     }
 
-    /// What a worker that ended had answered, and nobody had acknowledged.
+    /// What a worker that ended had answered, and nobody had acknowledged; and what it had not answered.
     pub fn left_outcomes(&self) -> io::Result<Vec<Outcome>> {
         Ok(self.inner.files.outcomes()?.unwrap_or_default())
     }

@@ -91,6 +91,14 @@ fn complain(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
+/// Unix microseconds.
+fn now_micros() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Unix milliseconds.
 fn now() -> u64 {
     let since = SystemTime::now()

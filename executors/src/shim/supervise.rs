@@ -299,11 +299,7 @@ pub(crate) fn release(files: &Files, limits: Option<&Limits>) -> io::Result<()> 
 
 /// Writes the end down and tells it. Where the disk takes nothing, it can be heard here.
 async fn keep(files: &Files, exit: &Exit, shared: &Shared) -> io::Result<()> {
-    let outcomes = shared
-        .worker
-        .borrow()
-        .as_ref()
-        .map(|worker| worker.outcomes());
+    let outcomes = shared.worker.borrow().as_ref().map(|worker| worker.left());
     if let Some(outcomes) = outcomes.filter(|outcomes| !outcomes.is_empty())
         && let Err(error) = files.put_outcomes(&outcomes)
     {

@@ -83,6 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         objects,
         output,
         backend: Arc::new(backend),
+        tasks: None,
     };
     let (stop, stopped) = watch::channel(Stop::No);
     let mut terminate = signal(SignalKind::terminate())?;

@@ -34,8 +34,9 @@ pub(super) struct Desk {
 struct Fetched {
     id: String,
     attempt: u32,
-    /// In Unix milliseconds.
+    /// In Unix microseconds.
     at: u64,
+    deadline: u64,
     /// Where the output ended then.
     output: u64,
 }
@@ -74,12 +75,14 @@ impl Desk {
             id: fetched.id.clone(),
             attempt: fetched.attempt,
             begun: Some(fetched.at),
+            deadline: fetched.deadline,
         });
         fetched.or_else(|| {
             self.given.as_ref().map(|given| Held {
                 id: given.id.clone(),
                 attempt: given.attempt,
                 begun: None,
+                deadline: given.deadline,
             })
         })
     }
@@ -101,9 +104,18 @@ impl Desk {
             .map(|(has, outcome)| (*has, outcome))
     }
 
-    /// What no platform has acknowledged, oldest first.
-    pub(super) fn outcomes(&self) -> Vec<Outcome> {
-        self.outcomes.iter().map(|(_, kept)| kept.clone()).collect()
+    /// What no platform has acknowledged, oldest first, now that nothing more can come.
+    pub(super) fn left(&self, now: u64) -> Vec<Outcome> {
+        let kept = self.outcomes.iter().map(|(_, kept)| kept.clone());
+        let gone = self.fetched.as_ref().map(|fetched| Outcome {
+            id: fetched.id.clone(),
+            attempt: fetched.attempt,
+            answer: Answer::Gone,
+            logs: String::new(),
+            begun: fetched.at,
+            ended: now,
+        });
+        kept.chain(gone).collect()
     }
 
     /// Whether a task is there to be fetched.
@@ -149,6 +161,7 @@ impl Desk {
             id: given.id.clone(),
             attempt: given.attempt,
             at: now,
+            deadline: given.deadline,
             output,
         });
         self.turn += 1;
@@ -263,9 +276,9 @@ mod tests {
         assert_eq!(kept, [(1, 2, 7)]);
         assert_eq!(desk.outcomes_after(1).count(), 0);
         desk.acknowledge("a", 1);
-        assert_eq!(desk.outcomes().len(), 1);
+        assert_eq!(desk.outcomes_after(0).count(), 1);
         desk.acknowledge("a", 2);
-        assert_eq!(desk.outcomes().len(), 0);
+        assert_eq!(desk.outcomes_after(0).count(), 0);
     }
 
     #[test]
@@ -286,7 +299,7 @@ mod tests {
         assert_eq!(answer(&mut desk, "b"), Err(Refused::Unknown));
         answer(&mut desk, "a").unwrap();
         assert_eq!(answer(&mut desk, "a"), Err(Refused::Answered));
-        assert_eq!(desk.outcomes().len(), 1);
+        assert_eq!(desk.outcomes_after(0).count(), 1);
     }
 
     #[test]

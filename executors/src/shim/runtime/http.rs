@@ -19,7 +19,7 @@ use super::answer;
 use super::desk::{Desk, Refused};
 use super::link::Worker;
 use crate::backend::{Answer, Invocation, PAYLOAD_MAX};
-use crate::shim::now;
+use crate::shim::now_micros;
 
 /// How many connections a worker may have.
 const CONNECTIONS: usize = 64;
@@ -118,7 +118,7 @@ async fn next(worker: &Worker) -> Called {
         let mut fetched = None;
         worker
             .desk
-            .send_modify(|desk| fetched = desk.fetch(now(), output));
+            .send_modify(|desk| fetched = desk.fetch(now_micros(), output));
         if let Some(invocation) = fetched {
             drop(waiting);
             return Ok(invoked(invocation, worker));
@@ -187,7 +187,7 @@ async fn respond(request: Request<Incoming>, worker: &Worker, id: &str, is_error
     let mut answered = Ok(());
     worker
         .desk
-        .send_modify(|desk| answered = desk.answer(id, answer, logs, now()));
+        .send_modify(|desk| answered = desk.answer(id, answer, logs, now_micros()));
     answered.map_err(refused)?;
     if is_large {
         return Err(refusal(

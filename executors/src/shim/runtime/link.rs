@@ -17,7 +17,7 @@ use super::frame::{Frames, say};
 use super::logs::{self, Pipes};
 use super::still::{Looked, look};
 use crate::backend::{Beat, FromWorker, Outcome, Runtime, ToWorker};
-use crate::shim::now;
+use crate::shim::{now, now_micros};
 
 /// The shortest pause between two signs of life.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -76,9 +76,9 @@ impl Worker {
         }
     }
 
-    /// What no platform has acknowledged.
-    pub(in crate::shim) fn outcomes(&self) -> Vec<Outcome> {
-        self.desk.borrow().outcomes()
+    /// What no platform has acknowledged, and what was not answered, now that the command has ended.
+    pub(in crate::shim) fn left(&self) -> Vec<Outcome> {
+        self.desk.borrow().left(now_micros())
     }
 
     /// Where the output ends, with all that was written before.
