@@ -135,7 +135,7 @@ impl Platform {
 pub fn result(outcome: &Outcome) -> serde_json::Value {
     match &outcome.answer {
         Answer::Response(result) => serde_json::from_str(result.get()).unwrap(),
-        Answer::Error(failure) => panic!("{failure:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
