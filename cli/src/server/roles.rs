@@ -173,7 +173,7 @@ impl Roles {
             nats_version: supervisor.version().to_string(),
         };
         let tokens = Tokens::new(data.platform(), copy(seed)?);
-        let tools = (log.clone(), objects.clone(), output.clone());
+        let tools = (log.clone(), objects.clone(), output.clone(), tasks.clone());
         let platform = Platform {
             log,
             followers,

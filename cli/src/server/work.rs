@@ -56,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) log: Log,
     pub(crate) objects: Objects,
     pub(crate) output: Output,
+    pub(crate) tasks: Tasks,
     pub(crate) backend: Option<Arc<Backend>>,
 }
 
@@ -118,7 +119,7 @@ impl Parts {
         data: &DataDir,
         console_url: String,
         chosen: &Chosen,
-        (log, objects, output): (Log, Objects, Output),
+        (log, objects, output, tasks): (Log, Objects, Output, Tasks),
     ) -> Self {
         let settings = Settings {
             id: data.executor(),
@@ -136,6 +137,7 @@ impl Parts {
             log,
             objects,
             output,
+            tasks,
             backend: chosen.backend.clone(),
         }
     }
@@ -155,6 +157,7 @@ impl Parts {
                 objects: self.objects,
                 output: self.output,
                 backend,
+                tasks: Some(self.tasks),
             };
             let started = Executor::start(self.settings, tools, stopped).await?;
             executor = Some(tokio::spawn(started.run()));
