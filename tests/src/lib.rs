@@ -14,6 +14,7 @@ mod leftovers;
 mod nats;
 mod other;
 mod platform;
+pub mod queue;
 mod raw;
 mod refused;
 mod service;

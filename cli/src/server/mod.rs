@@ -8,6 +8,7 @@ mod bootstrap;
 mod connector;
 mod data_dir;
 mod error;
+mod health_files;
 mod images;
 mod logging;
 mod nats;

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::Error;
 use super::backend::Chosen;
 use super::data_dir::DataDir;
+use super::health_files;
 use crate::args::ServeArgs;
 
 /// What is alive, and what follows the log for it.
@@ -29,6 +30,7 @@ pub(crate) struct Alive {
     tasks: JoinHandle<()>,
     ears: JoinHandle<Infallible>,
     worker_ears: JoinHandle<Infallible>,
+    health_files: JoinHandle<()>,
 }
 
 /// The executor and the policies, once they run.
@@ -92,6 +94,8 @@ impl Alive {
             share,
         );
         let worker_ears = tokio::spawn(async move { worker_beats.listen().await });
+        let health_files = health_files::write_changes(live.clone(), queues.clone());
+        let health_files = tokio::spawn(health_files);
         Ok(Self {
             live,
             beats,
@@ -100,6 +104,7 @@ impl Alive {
             tasks: followed,
             ears,
             worker_ears,
+            health_files,
         })
     }
 }
@@ -233,6 +238,7 @@ impl Work {
         self.alive.tasks.abort();
         self.alive.ears.abort();
         self.alive.worker_ears.abort();
+        self.alive.health_files.abort();
         Ok(())
     }
 }

@@ -1,0 +1,119 @@
+//! A service with a queue as its users meet it: made, started, asked how it is.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::platform::{Output, Platform};
+use crate::service::app;
+use crate::wait::until;
+
+/// A service with a queue whose workers run `worker.py`.
+#[derive(Debug)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+}
+
+impl Queue {
+    /// A queue with so many workers, and further flags of `service new`. Not started.
+    pub fn new(platform: &Platform, name: &str, workers: u32, flags: &[&str]) -> Self {
+        let worker = app("worker.py");
+        let workers = workers.to_string();
+        let mut arguments = vec!["service", "new", name, "--queue", "--workers", &workers];
+        arguments.extend(["--upload", worker.to_str().expect("UTF-8")]);
+        arguments.extend(flags);
+        arguments.extend(["--", "python3", "-u", "/service/worker.py"]);
+        platform.run(&arguments, &[]).ok();
+        Self { name: name.into() }
+    }
+
+    /// The same, started; all workers work.
+    pub fn started(platform: &Platform, name: &str, workers: u32, flags: &[&str]) -> Self {
+        let queue = Self::new(platform, name, workers, flags);
+        platform.cli(["service", "start", name]).ok();
+        queue.until_running(platform, workers);
+        queue
+    }
+
+    /// A verb of `eai service` on it, with flags.
+    pub fn run(&self, platform: &Platform, verb: &str, flags: &[&str]) -> Output {
+        let mut arguments = vec!["service", verb, &self.name];
+        arguments.extend(flags);
+        platform.run(&arguments, &[])
+    }
+
+    /// Its health, as a monitor reads it.
+    pub fn health(&self, platform: &Platform) -> Value {
+        let printed = self.run(platform, "health", &[]).ok();
+        serde_json::from_str(&printed).expect("JSON and nothing else")
+    }
+
+    /// The answer to a question for its status.
+    pub fn status(&self, platform: &Platform) -> Value {
+        let printed = self.run(platform, "status", &["--format", "json"]).ok();
+        serde_json::from_str(&printed).expect("JSON")
+    }
+
+    /// Waits until its health is as wanted.
+    #[track_caller]
+    pub fn until_health(
+        &self,
+        platform: &Platform,
+        what: &str,
+        mut wanted: impl FnMut(&Value) -> bool,
+    ) -> Value {
+        until(what, || {
+            let health = self.health(platform);
+            if wanted(&health) {
+                Ok(health)
+            } else {
+                Err(health)
+            }
+        })
+    }
+
+    /// Waits until so many workers work, and no others are there.
+    #[track_caller]
+    pub fn until_running(&self, platform: &Platform, workers: u32) -> Value {
+        self.until_health(platform, "all workers to work", |health| {
+            health["status"] == "running" && health["workers_running_count"] == workers
+        })
+    }
+
+    /// Its jobs, oldest first.
+    pub async fn jobs(&self, api: &Api) -> Vec<Value> {
+        let path = format!("/v1/job?service={}&state=all&limit=100", self.name);
+        let mut jobs = api.get(&path).await.ok()["items"]
+            .as_array()
+            .expect("a list")
+            .clone();
+        jobs.reverse();
+        jobs
+    }
+}
+
+/// The processes of the platform's workers, lowest first.
+pub fn workers(platform: &Platform) -> Vec<Pid> {
+    let processes = platform.leftovers().processes.into_iter();
+    let mut found: Vec<i32> = processes.filter(|pid| is_worker(*pid)).collect();
+    found.sort_unstable();
+    found.into_iter().filter_map(Pid::from_raw).collect()
+}
+
+/// Sends a signal to one worker.
+pub fn signal(worker: Pid, signal: Signal) {
+    kill_process(worker, signal).expect("the worker is there");
+}
+
+fn is_worker(pid: i32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line);
+    let words: Vec<&str> = line.split('\0').collect();
+    words
+        .first()
+        .is_some_and(|program| program.ends_with("python3"))
+        && words.contains(&"/service/worker.py")
+}
