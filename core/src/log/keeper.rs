@@ -230,9 +230,6 @@ impl Keeper {
             let state = state.ok_or_else(|| Refusal::not_found("there is no such service"))?;
             let restart = restart.clone();
             let (_, parts) = service::activate_worker(account, &state, index, &job, restart)?;
-            if !parts.is_empty() {
-                self.live.expect_run();
-            }
             Ok::<_, Error>(parts)
         };
         self.log.settle(&context, plan).await.map(drop)

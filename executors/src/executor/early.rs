@@ -85,8 +85,15 @@ pub(super) async fn make(shared: Arc<Shared>, expected: Arc<Expected>) {
         return;
     };
     let spec = &submitted.configuration.spec;
-    // Those take their time, and say so in the output of the run that asks for them.
-    if spec.requirements.is_some() || !shared.has_room(spec.resources.mem.mebibytes().into()) {
+    // Those take their time, and say so in the output of the run that asks for them; no request waits for a worker.
+    let is_worker = submitted
+        .service
+        .as_ref()
+        .is_some_and(|service| service.worker.is_some());
+    if spec.requirements.is_some()
+        || is_worker
+        || !shared.has_room(spec.resources.mem.mebibytes().into())
+    {
         return;
     }
     let Some(claim) = shared.early.expect(run) else {

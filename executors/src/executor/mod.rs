@@ -43,8 +43,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::backend::{Backend, FoundError};
 use crate::data::Cache;
-use early::Early;
 use crate::queue::Queues;
+use early::Early;
 
 /// How an executor is set up.
 #[derive(Clone, Debug)]
