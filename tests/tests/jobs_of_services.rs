@@ -7,6 +7,8 @@ use eai_tests::{Answer, Backend, Platform, Service, text, until_async};
 use serde_json::Value;
 
 eai_tests::on_each_backend! {
+    ready_is_who_answers_on_the_path,
+    the_port_is_the_one_of_the_spec,
     a_stop_answers_those_who_wait,
     stopped_and_started_again_at_once_it_answers,
     the_old_version_answers_until_the_new_one_does,
@@ -86,9 +88,8 @@ async fn the_old_version_answers_until_the_new_one_does(backend: Backend) {
     assert_eq!(service.get("/").await.text(), "new /\n");
 }
 
-#[tokio::test]
-async fn the_port_is_the_one_of_the_spec() {
-    let platform = Platform::start();
+async fn the_port_is_the_one_of_the_spec(backend: Backend) {
+    let platform = Platform::on(backend);
     let flags = ["--port", "9000", "-e", "PORT=9000"];
     let service = Service::web(&platform, "web", &flags);
     assert_eq!(service.get("/").await.status, 200);
@@ -110,9 +111,8 @@ async fn the_port_is_the_one_of_the_spec() {
     assert_eq!(service.get("/").await.text(), "web /\n");
 }
 
-#[tokio::test]
-async fn ready_is_who_answers_on_the_path() {
-    let platform = Platform::start();
+async fn ready_is_who_answers_on_the_path(backend: Backend) {
+    let platform = Platform::on(backend);
     // It listens at once, and is ready only when the file is there.
     let script = "mkdir /tmp/www; (sleep 1; touch /tmp/www/healthy) & \
                   exec python3 -m http.server 8080 --directory /tmp/www";

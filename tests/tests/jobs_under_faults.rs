@@ -11,7 +11,7 @@ use eai_tests::{Backend, on_each_backend};
 async fn each_run_has_one_end_whatever_is_killed_or_frozen(backend: Backend) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("jobs-{}", backend.name()));
     let options = Options::new(5, 8, backend, folder);
-    let report = run(&options).await.unwrap();
+    let report = run(&options).await.expect("records");
     assert!(
         report.is_clean(),
         "{report}\nto see it again: tests/soak/jobs {}",

@@ -6,7 +6,7 @@ use super::*;
 
 const SERVICE: &str = "s";
 
-fn event(aggregate: &str, kind: &str, data: Value) -> Value {
+fn event(aggregate: &str, kind: &str, data: &Value) -> Value {
     json!({
         "subject": aggregate,
         "type": format!("eai.{kind}.v1"),
@@ -17,25 +17,25 @@ fn event(aggregate: &str, kind: &str, data: Value) -> Value {
 
 fn claimed(run: u64, executor: &str) -> Value {
     let data = json!({ "run": run, "claim": run + 1, "executor": executor, "epoch": 1 });
-    event("job/j", "job.claimed", data)
+    event("job/j", "job.claimed", &data)
 }
 
 fn ended(run: u64, state: &str, reason: &str, code: Option<i64>) -> Value {
     let data = json!({
         "run": run, "claim": run + 1, "state": state, "reason": reason, "exitCode": code,
     });
-    event("job/j", "job.ended", data)
+    event("job/j", "job.ended", &data)
 }
 
 /// A job whose executor is lost, and that another one has until it exits.
 fn fine() -> Vec<Value> {
     let started = |id: &str| {
         let data = json!({ "id": id, "epoch": 1, "adopted": [], "lost": [] });
-        event(&format!("executor/{id}"), "executor.started", data)
+        event(&format!("executor/{id}"), "executor.started", &data)
     };
     let begins = |run: u64| {
         let data = json!({ "run": run, "claim": run + 1 });
-        event("job/j", "job.started", data)
+        event("job/j", "job.started", &data)
     };
     vec![
         started("a"),
@@ -43,13 +43,13 @@ fn fine() -> Vec<Value> {
         event(
             "job/j",
             "job.submitted",
-            json!({ "service": { "id": SERVICE } }),
+            &json!({ "service": { "id": SERVICE } }),
         ),
         claimed(0, "b"),
         begins(0),
-        event("executor/b", "executor.lost", json!({ "epoch": 1 })),
+        event("executor/b", "executor.lost", &json!({ "epoch": 1 })),
         ended(0, "INTERRUPTED", "executor-lost", None),
-        event("job/j", "job.retried", json!({ "run": 1 })),
+        event("job/j", "job.retried", &json!({ "run": 1 })),
         claimed(1, "a"),
         begins(1),
         ended(1, "SUCCEEDED", "exit", Some(0)),
@@ -120,7 +120,7 @@ fn what_the_log_may_not_say_is_wrong() {
         ),
         ("from another claim", 10, {
             let late = json!({ "run": 1, "claim": 1 });
-            event("job/j", "job.ready", late)
+            event("job/j", "job.ready", &late)
         }),
         ("it was started before", 5, fine()[4].clone()),
     ] {

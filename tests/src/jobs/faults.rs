@@ -50,9 +50,17 @@ impl Driver {
         let least = least.max(DECK.len());
         while !done.load(Ordering::SeqCst) || self.faults.len() < least {
             let planned = schedule.next();
+            // The second executor has something to lose.
+            let is_others = matches!(planned.kind, FaultKind::KillOther | FaultKind::FreezeOther);
+            if is_others {
+                self.say("drain");
+            }
             let start = Instant::now();
             while start.elapsed() < planned.after {
                 std::thread::sleep(LOOK);
+            }
+            if is_others {
+                self.say("undrain");
             }
             self.apply(planned);
         }
@@ -96,6 +104,20 @@ impl Driver {
             kind,
             from,
             to: now(),
+        });
+    }
+
+    /// Tells the platform's own executor.
+    fn say(&self, verb: &str) {
+        let other = self.other.id();
+        until("the executor to be told", || {
+            let listed = self.platform.cli(["executor", "ls", "--field", "id"]);
+            let own = listed.out.lines().find(|id| *id != other);
+            let said = own.map(|own| self.platform.cli(["executor", verb, own]));
+            match said {
+                Some(said) if said.code == 0 => Ok(()),
+                said => Err((listed.err, said)),
+            }
         });
     }
 

@@ -26,7 +26,7 @@ use crate::backend::Backend;
 use crate::leftovers::Leftovers;
 use crate::other::Other;
 use crate::platform::{Platform, Setup};
-use crate::stored::Stored;
+use crate::stored::{Stored, StoredEvent};
 use crate::wait::until_async;
 
 pub use checker::Report;
@@ -100,7 +100,7 @@ pub async fn run(options: &Options) -> std::io::Result<Report> {
     let begun = begun(&api, &targets).await;
     let seen = blocking(move || watcher.end()).await;
     let stored = Stored::of(&driver.platform).await.after(0).await;
-    let log: Vec<Value> = stored.iter().map(|event| event.document()).collect();
+    let log: Vec<Value> = stored.iter().map(StoredEvent::document).collect();
     keep(&options.folder, &log, &driver)?;
     let codes = targets.iter();
     let codes = codes.map(|target| (target.id.clone(), target.codes.clone()));
@@ -134,15 +134,11 @@ fn setup(options: &Options) -> Setup {
 }
 
 fn watch(options: &Options, platform: &Platform, other: &Other) -> std::io::Result<Watcher> {
-    match (options.backend, platform.id()) {
-        (Backend::Docker, Some(id)) => {
-            Watcher::containers(&id, options.folder.join("containers.jsonl"))
-        }
-        _ => {
-            let folders = [platform.data().as_path(), other.folder()].map(|data| data.join("runs"));
-            Ok(Watcher::sandboxes(folders.to_vec()))
-        }
+    if let (Backend::Docker, Some(id)) = (options.backend, platform.id()) {
+        return Watcher::containers(&id, options.folder.join("containers.jsonl"));
     }
+    let folders = [platform.data().as_path(), other.folder()].map(|data| data.join("runs"));
+    Ok(Watcher::sandboxes(folders.to_vec()))
 }
 
 /// The harness waits by blocking its thread.
@@ -242,12 +238,9 @@ fn keep(folder: &Path, log: &[Value], driver: &Driver) -> std::io::Result<()> {
     for event in log {
         writeln!(file, "{event}")?;
     }
-    let faults: String = driver
-        .faults
-        .iter()
-        .map(|fault| format!("{fault:?}\n"))
-        .collect();
-    std::fs::write(folder.join("faults"), faults)?;
+    let faults = driver.faults.iter().map(|fault| format!("{fault:?}"));
+    let faults: Vec<_> = faults.collect();
+    std::fs::write(folder.join("faults"), faults.join("\n"))?;
     std::fs::write(folder.join("platform.log"), driver.platform.log())?;
     std::fs::write(folder.join("other.log"), driver.other.log())
 }
