@@ -48,6 +48,7 @@ pub(super) async fn attend(folder: PathBuf) -> io::Result<()> {
         // There is no command to wait for.
         phase: watch::Sender::new(Phase::Ended(Exit::default())),
         output: watch::Sender::new(0),
+        begin: watch::Sender::new(true),
         cancel: Notify::new(),
         worker: watch::Sender::new(Some(Arc::clone(&worker))),
     });
