@@ -8,6 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::controller::context;
+use super::idle::Idle;
 use super::live::{Change, Live, LiveService};
 use super::queues::{Queues, is_planned};
 use super::{Error, Log};
@@ -44,10 +45,11 @@ impl Keeper {
         let mut changes = self.live.changes();
         let mut due = self.everything();
         let mut timers = BTreeMap::new();
+        let mut idle = Idle::new(self.queues.tasks().clone());
         loop {
             for id in std::mem::take(&mut due) {
                 timers.remove(&id);
-                match self.look_at(id).await {
+                match self.look_at(id, &mut idle).await {
                     Ok(None) => {}
                     Ok(Some(again)) => drop(timers.insert(id, Instant::now() + again)),
                     Err(Error::Refused(refusal)) => {
@@ -73,6 +75,7 @@ impl Keeper {
                     let now = Instant::now();
                     due.extend(timers.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id));
                 }
+                id = idle.woken() => due.extend([id]),
                 change = changes.recv() => match change {
                     Ok(change) => due.extend(service_of(change)),
                     Err(RecvError::Lagged(_)) => due = self.everything(),
@@ -93,7 +96,7 @@ impl Keeper {
     }
 
     /// Does what the service asks for; answers when to look again if nothing happens.
-    async fn look_at(&self, id: ServiceId) -> Result<Option<Duration>, Error> {
+    async fn look_at(&self, id: ServiceId, idle: &mut Idle) -> Result<Option<Duration>, Error> {
         let Some(live) = self.live.service(id).filter(|live| live.queue.is_some()) else {
             return Ok(None);
         };
@@ -107,6 +110,8 @@ impl Keeper {
         // Both of one moment: what is alive may be a step behind.
         facts.status = state.status;
         facts.queue.clone_from(state.queue()?);
+        let (asleep, look) = idle.look_at(id, &state, &facts);
+        facts.asleep = asleep;
         self.complete(&live, &state, &mut facts).await?;
         let plan = policy::on_queue(&state, &facts);
         for intent in plan.intents {
@@ -114,7 +119,8 @@ impl Keeper {
         }
         self.report(&live, &state, &facts).await?;
         let again = plan.look_again.map(|at| at - facts.now);
-        Ok(again.map(|again| again.try_into().unwrap_or(Duration::ZERO)))
+        let again = again.map(|again| again.try_into().unwrap_or(Duration::ZERO));
+        Ok(again.into_iter().chain(look).min())
     }
 
     /// Looks up in the log what became of runs that ended while nobody watched.

@@ -19,6 +19,7 @@ mod error;
 mod fold;
 mod group;
 mod history;
+mod idle;
 mod keeper;
 mod kind;
 mod publish;

@@ -14,7 +14,7 @@ use crate::ids::ServiceId;
 use crate::job::Phase;
 use crate::names::Name;
 use crate::policy::PLANNED;
-use crate::worker;
+use crate::worker::{self, Condition};
 
 /// Knows the workers of queues. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,19 +65,31 @@ impl Queues {
             let worker = workers.iter().find(|worker| worker.index == index);
             self.place(&service, index, worker.map(AsRef::as_ref))
         });
+        let tasks = counted(self.tasks.counts(service.id));
+        let places: Vec<_> = places.collect();
+        let is_empty = tasks.pending == 0 && tasks.running == 0;
+        let let_go = |place: &Place| {
+            let worker = place.worker.as_ref();
+            worker.is_some_and(|worker| worker.condition == Condition::Stopped)
+        };
         Some(Facts {
+            asleep: queue.idle_timeout_ms.is_some() && is_empty && places.iter().all(let_go),
             name: service.name.name.clone(),
             status: service.status,
-            places: places.collect(),
+            places,
             queue,
-            asleep: false,
-            tasks: counted(self.tasks.counts(service.id)),
+            tasks,
             cleanup: Cleanup::default(),
             connected: self.log.connection().is_up(),
             listening: self.beats.listening(),
             queue_dir: self.shared(&service.name.name, "queue"),
             now: now(),
         })
+    }
+
+    /// The tasks.
+    pub(super) fn tasks(&self) -> &log_tasks::Tasks {
+        &self.tasks
     }
 
     fn place(&self, service: &LiveService, index: u32, worker: Option<&LiveWorker>) -> Place {
