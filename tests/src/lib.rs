@@ -20,6 +20,7 @@ mod refused;
 mod service;
 mod stored;
 mod story;
+pub mod tasks;
 mod wait;
 
 pub use api::{Answer, Api, text};

@@ -2,8 +2,8 @@
 
 use async_nats::jetstream::{self, stream::Stream};
 use async_nats::{Client, ConnectOptions};
-use eai_core::log::STREAM;
 use eai_core::log::credentials::{User, creds_text, user};
+use eai_core::log::{STREAM, TASKS};
 use nkeys::KeyPair;
 use serde_json::Value;
 
@@ -39,6 +39,15 @@ impl Stored {
         }
     }
 
+    /// Opens the stream of tasks.
+    pub async fn tasks_of(platform: &Platform) -> Self {
+        let client = Self::client(platform).await;
+        let stream = jetstream::new(client).get_stream(TASKS).await;
+        Self {
+            stream: stream.expect("the stream of tasks"),
+        }
+    }
+
     /// A connection with the same rights.
     pub async fn client(platform: &Platform) -> Client {
         let account = platform.seed("account");
@@ -68,6 +77,21 @@ impl Stored {
             subject: message.subject.to_string(),
             payload: message.payload.to_vec(),
         }
+    }
+
+    /// All events that were not removed.
+    pub async fn remaining(&self) -> Vec<StoredEvent> {
+        let mut events = Vec::new();
+        for sequence in 1..=self.last().await {
+            if let Ok(message) = self.stream.get_raw_message(sequence).await {
+                events.push(StoredEvent {
+                    sequence,
+                    subject: message.subject.to_string(),
+                    payload: message.payload.to_vec(),
+                });
+            }
+        }
+        events
     }
 
     /// All events behind `after`.

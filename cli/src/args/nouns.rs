@@ -130,7 +130,7 @@ pub(crate) enum Noun {
   eai server --data-dir /var/lib/eai --listen 0.0.0.0:8080 --domain eai.example.org
   eai server info --field natsUrl
   eai server rebuild")]
-    Server(ServerCommand),
+    Server(Box<ServerCommand>),
 }
 
 /// Verbs of an account.

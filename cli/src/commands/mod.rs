@@ -70,7 +70,7 @@ async fn dispatch(cli: Cli, printer: &mut Printer) -> Result<ExitStatus, Error> 
     let Cli { global, noun } = cli;
     let noun = match noun {
         Noun::Server(command) if command.runs_offline() => {
-            return Box::pin(server::offline(command, printer)).await;
+            return Box::pin(server::offline(*command, printer)).await;
         }
         other => other,
     };
@@ -97,7 +97,7 @@ async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<E
         Noun::Executor(verb) => executor::run(verb, client, printer).await,
         Noun::Events(verb) => events::run(verb, client, printer).await,
         Noun::Version => version::run(client, printer).await,
-        Noun::Server(command) => server::online(command, client, printer).await,
+        Noun::Server(command) => server::online(*command, client, printer).await,
     }
 }
 

@@ -101,10 +101,8 @@ pub fn links(sequence: u64, envelope: &Envelope<'_>, head: Digest) -> Result<(),
 
 /// The part of an event's subject that names its aggregate: `snow.testacc.service.<id>`.
 pub fn aggregate_key(subject: &str) -> &str {
-    let prefixes = ["eai.event.", "eai.task."].iter();
-    let key = prefixes
-        .filter_map(|prefix| subject.strip_prefix(prefix))
-        .next();
+    let mut prefixes = ["eai.event.", "eai.task."].iter();
+    let key = prefixes.find_map(|prefix| subject.strip_prefix(prefix));
     let key = key.unwrap_or(subject);
     key.rsplit_once('.').map_or(key, |(key, _)| key)
 }

@@ -86,8 +86,12 @@ pub(crate) async fn full(
     document.set("worker", submitted.worker.as_deref().unwrap_or_default());
     document.set("worker_idx", submitted.worker_idx);
     document.set("retries", submitted.retries);
-    document.set("key", &submitted.key);
-    document.set("timeout", submitted.timeout_ms.map(seconds));
+    if let Some(key) = &submitted.key {
+        document.set("key", key);
+    }
+    if let Some(timeout) = submitted.timeout_ms {
+        document.set("timeout", seconds(timeout));
+    }
     // What came of an attempt before the one under way is not the task's outcome.
     match &details.outcome {
         Some(Event::Done(done)) => finished(&mut document, objects, done).await?,
@@ -96,7 +100,9 @@ pub(crate) async fn full(
         }
         Some(Event::AttemptFailed(failed)) if task.phase == Phase::Pending && taken.is_none() => {
             document.set("error", &failed.failure.error);
-            document.set("traceback", &failed.failure.traceback);
+            if let Some(traceback) = &failed.failure.traceback {
+                document.set("traceback", traceback);
+            }
         }
         _ => {}
     }

@@ -11,8 +11,9 @@ use crate::api::ApiError;
 #[derive(Serialize)]
 struct Chunk<'a> {
     #[serde(rename = "__agi_worker_chunk__")]
-    is_chunk: bool,
-    chunk: Option<&'a RawValue>,
+    mark: bool,
+    #[serde(rename = "chunk")]
+    share: Option<&'a RawValue>,
     total_workers: u32,
     worker_idx: u32,
 }
@@ -55,8 +56,8 @@ pub(crate) fn split(
         for (name, slot) in [("plan", mine), ("metadata", slot(&metadata))] {
             let Some(chunk) = slot else { continue };
             let chunk = Chunk {
-                is_chunk: true,
-                chunk: chunk.as_deref(),
+                mark: true,
+                share: chunk.as_deref(),
                 total_workers: workers,
                 worker_idx,
             };
