@@ -282,10 +282,8 @@ async fn a_post_to_the_url_is_a_task() {
         service.post("/", "[1]").await.refused(),
         (400, "bad-task".into())
     );
-    let stranger = service
-        .request(Method::POST, "/")
-        .bearer_auth("x")
-        .body("{}");
+    let stranger = service.api().with_token("x").request(Method::POST, "/");
+    let stranger = stranger.header("host", &service.host).body("{}");
     assert_eq!(Answer::of(stranger).await.status, 401);
     assert_eq!(listed(&platform, &[]).len(), 3);
 }
