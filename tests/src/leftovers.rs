@@ -30,12 +30,16 @@ impl Leftovers {
     /// Looks for them.
     pub fn of(data: &Path) -> Self {
         let runs = data.join("runs");
-        let entries = fs::read_dir(&runs).into_iter().flatten().flatten();
+        let folders = [runs.clone(), data.join("workers")];
+        let entries = folders
+            .iter()
+            .filter_map(|folder| fs::read_dir(folder).ok());
+        let entries = entries.flatten().flatten();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let ours = |line: &&str| data.to_str().is_some_and(|data| line.contains(data));
         Self {
             folders: entries.map(|entry| entry.path()).collect(),
-            processes: processes(&runs),
+            processes: processes(data),
             cgroups: cgroups(&runs),
             mounts: mounts.lines().filter(ours).map(str::to_owned).collect(),
             containers: Vec::new(),
@@ -67,7 +71,7 @@ pub(crate) fn clear(data: &Path) {
     let runs = data.join("runs");
     // A sandbox ends with its shim; what is asked twice is gone.
     until("the runs to be gone", || {
-        let left = processes(&runs);
+        let left = processes(data);
         for pid in left.iter().copied().filter_map(Pid::from_raw) {
             kill_process(pid, Signal::KILL).ok();
         }
@@ -102,7 +106,7 @@ fn cpu_ticks(pid: i32) -> Option<u64> {
 }
 
 /// The processes of shims: of each its own id and those below it.
-fn processes(runs: &Path) -> Vec<i32> {
+fn processes(data: &Path) -> Vec<i32> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry
@@ -124,10 +128,12 @@ fn processes(runs: &Path) -> Vec<i32> {
             all.push((pid, parent, line));
         }
     }
-    let Some(runs) = runs.to_str() else {
+    let Some(data) = data.to_str() else {
         return Vec::new();
     };
-    let is_shim = |line: &str| line.contains("\0shim\0") && line.contains(runs);
+    let (runs, workers) = (format!("{data}/runs/"), format!("{data}/workers/"));
+    let is_ours = |line: &str| line.contains(&runs) || line.contains(&workers);
+    let is_shim = |line: &str| line.contains("\0shim\0") && is_ours(line);
     let shims = all.iter().filter(|(_, _, line)| is_shim(line));
     let mut found: Vec<i32> = shims.map(|(pid, ..)| *pid).collect();
     let mut next = 0;

@@ -1,10 +1,12 @@
 //! A task as its worker is given it.
 
+use std::collections::BTreeMap;
+
 use eai_core::ids::TaskId;
 use eai_core::log;
 use eai_core::log::tasks::{ContentError, LiveTask, load};
 use eai_core::task::Submitted;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Queues;
@@ -34,26 +36,21 @@ pub(super) enum Unprepared {
     Later(String),
 }
 
-#[derive(Deserialize)]
-struct Payload<'a> {
-    #[serde(borrow, default)]
-    plan: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    args: Option<&'a RawValue>,
-}
-
 #[derive(Serialize)]
 struct Event<'a> {
     schema: &'a str,
     task_id: &'a str,
     task_name: &'a str,
-    plan: &'a RawValue,
-    metadata: &'a RawValue,
-    args: &'a RawValue,
+    plan: Box<RawValue>,
+    metadata: Box<RawValue>,
+    args: Box<RawValue>,
     worker: &'a str,
+    #[serde(flatten)]
+    others: BTreeMap<String, Box<RawValue>>,
 }
+
+/// The fields of an event that nobody who submits a task may set.
+const OWN: [&str; 4] = ["schema", "task_id", "task_name", "worker"];
 
 impl Queues {
     /// Brings what a task carries into the form that a worker gets.
@@ -100,18 +97,22 @@ fn event(
     payload: &str,
     worker: &str,
 ) -> Result<Box<RawValue>, serde_json::Error> {
-    let payload: Payload<'_> = serde_json::from_str(payload)?;
-    let empty: &RawValue = serde_json::from_str("[]")?;
-    let nothing: &RawValue = serde_json::from_str("{}")?;
+    let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(payload)?;
+    fields.retain(|name, _| !OWN.contains(&&**name));
+    let mut field = |name: &str, empty: &str| match fields.remove(name) {
+        Some(value) => Ok(value),
+        None => RawValue::from_string(empty.to_owned()),
+    };
     let id = id.to_string();
     serde_json::value::to_raw_value(&Event {
         schema: SCHEMA,
         task_id: submitted.batch.as_ref().unwrap_or(&id),
         task_name: &submitted.name,
-        plan: payload.plan.unwrap_or(empty),
-        metadata: payload.metadata.unwrap_or(empty),
-        args: payload.args.unwrap_or(nothing),
+        plan: field("plan", "[]")?,
+        metadata: field("metadata", "[]")?,
+        args: field("args", "{}")?,
         worker,
+        others: fields,
     })
 }
 
@@ -153,11 +154,10 @@ mod tests {
 
     #[test]
     fn a_worker_gets_what_was_sent_as_it_was_written() {
-        let payload =
-            r#"{"plan":[1.50],"metadata":{"__agi_worker_chunk__":true},"args":{"x":1e3},"more":7}"#;
+        let payload = r#"{"plan":[1.50],"metadata":{"__agi_worker_chunk__":true},"args":{"x":1e3},"more":7,"worker":"none"}"#;
         assert_eq!(
             told(Some("mine"), payload),
-            r#"{"schema":"agi.service.task.v1","task_id":"mine","task_name":"service-workplan","plan":[1.50],"metadata":{"__agi_worker_chunk__":true},"args":{"x":1e3},"worker":"q:1"}"#
+            r#"{"schema":"agi.service.task.v1","task_id":"mine","task_name":"service-workplan","plan":[1.50],"metadata":{"__agi_worker_chunk__":true},"args":{"x":1e3},"worker":"q:1","more":7}"#
         );
     }
 
