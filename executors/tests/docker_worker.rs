@@ -1,5 +1,7 @@
 //! Workers in containers: served from outside, by a process that outlives the platform.
 
+#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
+
 mod containers;
 mod worker;
 
@@ -9,7 +11,7 @@ use serde_json::json;
 use worker::{IMPATIENT, invocation, result, worker};
 
 async fn attach(running: &Running) -> worker::Platform {
-    worker::Platform::with(running.worker().await.unwrap()).await
+    worker::Platform::with(running.worker().await.expect("a conversation")).await
 }
 
 /// The shims of workers that a platform has.

@@ -158,7 +158,7 @@ async fn nonsense_is_refused_and_does_no_harm() {
     for noise in [
         &b"\0\xff\n\n\n"[..],
         b"GET / HTTP/9\r\n\r\n",
-        &[b'x'; 100_000],
+        &vec![b'x'; 100_000],
     ] {
         let mut stream = running.connect(9001).await.unwrap();
         stream.write_all(noise).await.ok();

@@ -50,16 +50,12 @@ impl Gateways {
         let listener = bind(&files.socket())?;
         self.spawn(files.folder(), listener, log)?;
         let mut conversation = Conversation::begin(&files.socket()).await?;
-        match conversation.hear().await? {
-            Some(FromWorker::Hello { .. }) => {
-                let port = files.port()?;
-                port.ok_or_else(|| io::ErrorKind::NotFound.into())
-            }
-            _ => {
-                let said = std::fs::read_to_string(files.log()).unwrap_or_default();
-                Err(io::Error::other(said.trim().to_owned()))
-            }
+        if let Some(FromWorker::Hello { .. }) = conversation.hear().await? {
+            let port = files.port()?;
+            return port.ok_or_else(|| io::ErrorKind::NotFound.into());
         }
+        let said = std::fs::read_to_string(files.log()).unwrap_or_default();
+        Err(io::Error::other(said.trim().to_owned()))
     }
 
     /// Ends that of a run, and removes all that there is of it. Repeating it does nothing.

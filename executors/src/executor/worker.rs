@@ -1,5 +1,8 @@
 //! What a run needs to be a worker of a queue: the client of the Runtime API, what it calls, and how it knows itself.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use eai_core::digest::Digest;
 use eai_core::executor::Run as RunId;
 use eai_core::ids::ServiceId;
@@ -127,7 +130,14 @@ async fn adapter(shared: &Shared) -> Result<Tree, Failed> {
         let files = folder.join("files");
         let file = files.join(format!("{ADAPTER_NAME}.py"));
         let written = std::fs::create_dir_all(&files).and_then(|()| std::fs::write(&file, ADAPTER));
-        written.map_err(|source| DataError::File { path: file, source })
+        // Whatever the umask: another user reads it.
+        let opened = written.and_then(|()| {
+            for (path, mode) in [(folder, 0o755), (&files, 0o755), (&file, 0o644)] {
+                std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+            }
+            Ok(())
+        });
+        opened.map_err(|source| DataError::File { path: file, source })
     };
     Ok(shared.cache.made(key, write).await?)
 }

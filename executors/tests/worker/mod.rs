@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A client without patience: it is there at once, and says something around everything that it does.
-pub const IMPATIENT: &str = r#"
+pub const IMPATIENT: &str = r"
 import http.client, os, sys
 c = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API'])
 print('boots', flush=True)
@@ -33,7 +33,7 @@ while True:
     c.request('POST', f'/2018-06-01/runtime/invocation/{id}/response', event)
     c.getresponse().read()
     print('did it', flush=True)
-"#;
+";
 
 /// Makes a worker of a run.
 pub fn worker(mut run: Run) -> Run {
