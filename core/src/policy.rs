@@ -30,6 +30,10 @@ pub enum Intent {
 /// A service that takes no traffic has no jobs. A new revision starts while the old one serves, and the old
 /// one ends when requests go to the new one. A revision whose job ended is not started again by itself.
 pub fn on_service(service: &Service) -> Vec<Intent> {
+    // What a queue asks for is asked of [`on_queue`]: its workers may be done with their task first.
+    if service.queue.is_some() {
+        return Vec::new();
+    }
     let cancel = |run: &Activated, reason| Intent::Cancel {
         job: run.job,
         run: run.run,
@@ -37,8 +41,7 @@ pub fn on_service(service: &Service) -> Vec<Intent> {
     };
     let stopped = service.ending.iter();
     let mut intents: Vec<_> = stopped.map(|run| cancel(run, "service-stopped")).collect();
-    // How many workers a queue has, and when one is replaced, is decided elsewhere.
-    if service.status != Status::On || service.queue.is_some() {
+    if service.status != Status::On {
         return intents;
     }
     let Some(desired) = &service.desired else {

@@ -80,6 +80,21 @@ fn a_service_without_traffic_has_no_jobs() {
 }
 
 #[test]
+fn the_workers_of_a_queue_are_not_its_business() {
+    let stopped = Service {
+        status: Status::Off,
+        ending: vec![run("a", 1)],
+        queue: Some(crate::service::Queue::of(1)),
+        ..service("a", vec![], None, true)
+    };
+    assert_eq!(
+        on_service(&stopped),
+        [],
+        "one may have a task to be done with"
+    );
+}
+
+#[test]
 fn what_was_stopped_ends_though_the_service_is_on_again() {
     let service = Service {
         ending: vec![run("a", 1)],

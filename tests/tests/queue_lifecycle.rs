@@ -389,17 +389,27 @@ fn a_worker_that_is_frozen_is_told_within_its_timeout_and_replaced() {
         rows.iter().all(|row| row["heartbeat_state"] == "running")
     });
     let ages = health["worker_health"].as_array().unwrap().iter();
-    assert!(ages.map(|row| row["heartbeat_age_sec"].as_f64().unwrap()).all(|age| age < 2.5), "{health:#}");
+    assert!(
+        ages.map(|row| row["heartbeat_age_sec"].as_f64().unwrap())
+            .all(|age| age < 2.5),
+        "{health:#}"
+    );
     let before = until_workers(&platform, 2);
     signal(before[0], Signal::STOP);
     let health = queue.until_health(&platform, "the reason", |health| {
         health["workers_unhealthy_count"] == 1
     });
-    assert_eq!((&health["status"], &health["workers_running_count"]), (&json!("degraded"), &json!(1)));
+    assert_eq!(
+        (&health["status"], &health["workers_running_count"]),
+        (&json!("degraded"), &json!(1))
+    );
     let rows = health["worker_health"].as_array().unwrap();
     let row = rows.iter().find(|row| row["healthy"] == false).unwrap();
     let reason = row["reason"].as_str().unwrap();
-    assert!(reason.starts_with("stale-heartbeat(") && reason.ends_with("s)"), "{reason}");
+    assert!(
+        reason.starts_with("stale-heartbeat(") && reason.ends_with("s)"),
+        "{reason}"
+    );
     let gate = queue.run(&platform, "health", &["--check"]);
     let line = "[service_health_check] FAIL: unhealthy workers 1 exceeds limit 0\n";
     assert_eq!((gate.code, gate.err.as_str()), (2, line));
@@ -410,44 +420,69 @@ fn a_worker_that_is_frozen_is_told_within_its_timeout_and_replaced() {
     let why = health["restart_reasons"][replaced].as_str().unwrap();
     assert!(why.starts_with("stale-heartbeat("), "{health:#}");
     let after = until_workers(&platform, 2);
-    assert!(after.contains(&before[1]) && !after.contains(&before[0]), "{before:?} {after:?}");
+    assert!(
+        after.contains(&before[1]) && !after.contains(&before[0]),
+        "{before:?} {after:?}"
+    );
 }
 
 #[test]
 fn an_idle_queue_lets_its_workers_go_and_the_first_task_wakes_them() {
     let mut platform = Platform::start();
-    let queue = Queue::started(&platform, "q", 2, &["--heartbeat-timeout", "60", "--idle-timeout", "1"]);
+    let queue = Queue::started(
+        &platform,
+        "q",
+        2,
+        &["--heartbeat-timeout", "60", "--idle-timeout", "1"],
+    );
     for restart in [false, true] {
         until_workers(&platform, 0);
         let health = queue.until_health(&platform, "sleep", |health| health["status"] == "idle");
-        assert_eq!((&health["workers_running"], &health["worker_health"]), (&json!([]), &json!([])));
+        assert_eq!(
+            (&health["workers_running"], &health["worker_health"]),
+            (&json!([]), &json!([]))
+        );
         if restart {
             platform.kill();
             platform.up();
             assert_eq!(queue.health(&platform)["status"], "idle");
             assert!(workers(&platform).is_empty(), "it sleeps on");
         }
-        let answer = platform.cli(["task", "submit", "q", r#"{"args":{"x":1}}"#, "--wait"]).ok();
+        let answer = platform
+            .cli(["task", "submit", "q", r#"{"args":{"x":1}}"#, "--wait"])
+            .ok();
         assert!(answer.contains(r#""x":1"#), "{answer}");
     }
     let story = story(&platform);
-    assert_eq!(count(&story, "worker.restarted") + count(&story, "worker.unhealthy"), 0, "{story:?}");
+    assert_eq!(
+        count(&story, "worker.restarted") + count(&story, "worker.unhealthy"),
+        0,
+        "{story:?}"
+    );
 }
 
 #[test]
 fn tasks_are_counted_and_a_stop_waits_for_the_one_that_is_under_way() {
     let platform = Platform::start();
     let queue = Queue::started(&platform, "q", 1, PATIENT);
-    platform.cli(["task", "submit", "q", r#"{"args":{"sleep":2}}"#]).ok();
+    platform
+        .cli(["task", "submit", "q", r#"{"args":{"sleep":2}}"#])
+        .ok();
     queue.until_health(&platform, "a task under way", |health| {
-        health["queue"]["running"] == 1 && health["worker_health"][0]["heartbeat_state"] == "processing"
+        health["queue"]["running"] == 1
+            && health["worker_health"][0]["heartbeat_state"] == "processing"
     });
     platform.cli(["task", "submit", "q", "{}"]).ok();
     queue.run(&platform, "stop", &["--timeout", "60"]).ok();
     until_workers(&platform, 0);
     let health = queue.health(&platform);
     let tasks = json!({ "pending": 1, "running": 0, "done": 1, "failed": 0 });
-    assert_eq!((&health["queue"], &health["status"]), (&tasks, &json!("stopped")));
+    assert_eq!(
+        (&health["queue"], &health["status"]),
+        (&tasks, &json!("stopped"))
+    );
     queue.run(&platform, "start", &[]).ok();
-    queue.until_health(&platform, "the other task", |health| health["queue"]["done"] == 2);
+    queue.until_health(&platform, "the other task", |health| {
+        health["queue"]["done"] == 2
+    });
 }

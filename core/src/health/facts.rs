@@ -163,8 +163,10 @@ impl Facts {
     /// What is wrong with a worker at this moment, as it is shown everywhere; nothing where all is well.
     pub fn complaint(&self, place: &Place) -> Option<String> {
         let worker = place.worker.as_ref()?;
+        // What was wrong first is why, until another run has its place.
+        let is_over = matches!(worker.run_is, RunIs::Ending | RunIs::Over(_));
         if let Condition::Unhealthy { reason } = &worker.condition
-            && is_over(reason)
+            && (is_over || loop_state(reason).is_some())
         {
             return Some(reason.clone());
         }
@@ -214,11 +216,6 @@ impl Over {
 }
 
 const OVER: &str = "loop-";
-
-/// Whether a reason says that the run ended.
-pub(super) fn is_over(reason: &str) -> bool {
-    reason.starts_with(OVER)
-}
 
 /// The state of the loop that a reason tells, if it does.
 pub(super) fn loop_state(reason: &str) -> Option<&str> {

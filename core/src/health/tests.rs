@@ -264,6 +264,22 @@ fn each_worker_has_a_row() {
             row("error", beats, "loop-error"),
         ),
         (
+            "frozen and on its way out",
+            with(|worker| {
+                worker.condition = unhealthy("stale-heartbeat(6.0s)");
+                worker.run_is = RunIs::Ending;
+            }),
+            row("pending", beats, "stale-heartbeat(6.0s)"),
+        ),
+        (
+            "frozen and gone",
+            with(|worker| {
+                worker.condition = unhealthy("stale-heartbeat(6.0s)");
+                worker.run_is = over(Outcome::Cancelled, false);
+            }),
+            row("cancelled", beats, "stale-heartbeat(6.0s)"),
+        ),
+        (
             "nothing known",
             with(|worker| worker.run_is = RunIs::Unknown),
             row("detached", beats, ""),
