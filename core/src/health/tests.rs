@@ -179,6 +179,7 @@ fn neither_tasks_nor_failures_of_tasks_make_a_status() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a row a line or so")]
 fn each_worker_has_a_row() {
     let row = |future: &str, heartbeat: (&str, Option<f64>), reason: &str| {
         json!({

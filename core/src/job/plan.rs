@@ -36,7 +36,7 @@ pub fn cancel(
         run,
         reason: reason.into(),
     };
-    ask_to_end(account, job, (run, reason), command)
+    Ok(ask_to_end(account, job, (run, reason), command))
 }
 
 /// The parts that end a worker's run once it is done with what it is at, or after `drain_ms`.
@@ -52,7 +52,7 @@ pub fn drain(
         reason: reason.into(),
         drain_ms,
     };
-    ask_to_end(account, job, (run, reason), command)
+    Ok(ask_to_end(account, job, (run, reason), command))
 }
 
 fn ask_to_end(
@@ -60,7 +60,7 @@ fn ask_to_end(
     job: &Job,
     (run, reason): (u32, &str),
     command: Command,
-) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
+) -> Vec<Box<dyn AnyPart>> {
     if run == job.run && job.phase == Phase::Queuing {
         let ended = Ended {
             run,
@@ -71,10 +71,10 @@ fn ask_to_end(
             exit_code: None,
             signal: None,
         };
-        return Ok(end(account, job, ended));
+        return end(account, job, ended);
     }
     let part = Part::<JobAggregate>::on(account.clone(), job.submitted.id, command);
-    Ok(vec![part.boxed()])
+    vec![part.boxed()]
 }
 
 /// The parts that hold a job's current run still.

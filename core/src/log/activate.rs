@@ -25,7 +25,7 @@ impl Log {
         context: &Context,
     ) -> Result<Activated, Error> {
         let address = Address::new(account.clone(), "service", service);
-        let job = self.job_for(live, account, service, context)?;
+        let job = job_for(live, account, service, context)?;
         let activated = Mutex::new(None);
         let plan = || async {
             let state = self.state::<ServiceAggregate>(&address).await?;
@@ -79,29 +79,28 @@ impl Log {
             Some(_) | None => Ok(Vec::new()),
         }
     }
+}
 
-    /// What a new job of a service would be made from, asked for by this command.
-    pub(super) fn job_for(
-        &self,
-        live: &Live,
-        account: &AccountName,
-        service: ServiceId,
-        context: &Context,
-    ) -> Result<service::Job, Error> {
-        let owner = live
-            .service(service)
-            .map(|service| service.created_by.clone());
-        let user = match owner.as_deref().map(str::parse::<Actor>) {
-            Some(Ok(Actor::User(user))) => Some(user),
-            _ => None,
-        };
-        let account_id = live
-            .account(account)
-            .ok_or_else(|| Refusal::internal(format!("account `{account}` is not known yet")))?;
-        Ok(service::Job {
-            id: JobId(context.id.aggregate(0)),
-            account_id,
-            user,
-        })
-    }
+/// What a new job of a service would be made from, asked for by this command.
+pub(super) fn job_for(
+    live: &Live,
+    account: &AccountName,
+    service: ServiceId,
+    context: &Context,
+) -> Result<service::Job, Error> {
+    let owner = live
+        .service(service)
+        .map(|service| service.created_by.clone());
+    let user = match owner.as_deref().map(str::parse::<Actor>) {
+        Some(Ok(Actor::User(user))) => Some(user),
+        _ => None,
+    };
+    let account_id = live
+        .account(account)
+        .ok_or_else(|| Refusal::internal(format!("account `{account}` is not known yet")))?;
+    Ok(service::Job {
+        id: JobId(context.id.aggregate(0)),
+        account_id,
+        user,
+    })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
+use super::activate::job_for;
 use super::controller::context;
 use super::idle::Idle;
 use super::live::{Change, Live, LiveService};
@@ -229,7 +230,7 @@ impl Keeper {
         let what = format!("worker/{index}/after/{after}");
         let context = context(live.id.0, &what).because(live.cause);
         let account = &live.name.account;
-        let job = self.log.job_for(&self.live, account, live.id, &context)?;
+        let job = job_for(&self.live, account, live.id, &context)?;
         let address = Address::new(account.clone(), "service", live.id);
         let plan = || async {
             let state = self.log.state::<ServiceAggregate>(&address).await?;

@@ -66,17 +66,15 @@ pub fn on_queue(service: &Service, facts: &Facts) -> Plan {
     for run in &service.ending {
         plan.end(run, "service-stopped", Some(service.drain_ms));
     }
-    let desired = match (&service.desired, service.status) {
-        (Some(desired), Status::On) => desired,
+    let desired = service.desired.as_ref();
+    let Some(desired) = desired.filter(|_| service.status == Status::On) else {
         // Those that were kept are left alone.
-        _ => {
-            for place in &facts.places {
-                if service.run_of(place.index).is_none() {
-                    plan.let_go(place);
-                }
+        for place in &facts.places {
+            if service.run_of(place.index).is_none() {
+                plan.let_go(place);
             }
-            return plan;
         }
+        return plan;
     };
     let drain = service.queue.as_ref().map(|queue| queue.stop_timeout_ms);
     let wanted = facts.wanted();

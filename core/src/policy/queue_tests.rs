@@ -278,7 +278,7 @@ fn who_has_not_listened_blames_nobody() {
     assert!(story.plan().is_empty());
     story.facts.places[0].heartbeat = Some(Heartbeat {
         state: "running",
-        age: Time::from_secs(60),
+        age: Time::from_mins(1),
     });
     assert!(story.plan().is_empty());
 }
