@@ -19,6 +19,8 @@ const ADDRESSES: &str = "base=10.213.0.0/16,size=24";
 pub struct Engine {
     folder: TempDir,
     live_restore: bool,
+    /// A bridge of its own: an engine that is told to have none removes `docker0`, which is the machine's.
+    bridge: String,
     child: Option<Child>,
 }
 
@@ -29,9 +31,13 @@ impl Engine {
     pub fn start(live_restore: bool) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         fs::write(folder.path().join("daemon.json"), "{}").expect("a file");
+        // A process has one engine at a time.
+        let bridge = format!("eai{:x}", std::process::id());
+        ip(&["link", "add", &bridge, "type", "bridge"]);
         let mut engine = Self {
             folder,
             live_restore,
+            bridge,
             child: None,
         };
         engine.up();
@@ -65,7 +71,8 @@ impl Engine {
             .args(["--config-file", &path("daemon.json")])
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("pid"), "--host", &self.host()])
-            .args(["--bridge=none", "--iptables=false", "--ip-masq=false"])
+            .args(["--bridge", &self.bridge])
+            .args(["--iptables=false", "--ip-masq=false"])
             .args(["--default-address-pool", ADDRESSES, "--storage-driver"])
             .args(of_machine(&["info", "--format", "{{.Driver}}"]));
         if self.live_restore {
@@ -152,6 +159,7 @@ impl Drop for Engine {
         for mount in ours.filter(|mount| Path::new(mount).starts_with(self.folder.path())) {
             unmount(mount, UnmountFlags::DETACH).ok();
         }
+        ip(&["link", "delete", &self.bridge]);
     }
 }
 
@@ -172,6 +180,14 @@ fn end_all(folder: &Path) {
         }
         left.is_empty().then_some(()).ok_or(left)
     });
+}
+
+fn ip(arguments: &[&str]) {
+    let done = Command::new("ip").args(arguments).status();
+    assert!(
+        done.expect("ip: Debian's iproute2").success(),
+        "ip {arguments:?}"
+    );
 }
 
 /// What the machine's own engine says.

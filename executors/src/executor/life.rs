@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use eai_core::command::Cause;
-use eai_core::digest::Digest;
 use eai_core::executor::Run as RunId;
 use eai_core::job::{Command, Ended, Outcome, Phases, Started, Submitted};
-use eai_core::log::objects;
 use eai_core::names::AccountName;
 use eai_core::spec::RUNTIME_PATH;
 use tokio::sync::watch;
@@ -17,8 +15,8 @@ use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
 use super::still::{Still, gone_on_for};
 use super::worker::Place;
-use super::{Shared, Stop, Wish, Wished, folder_name, image, output, requirements, worker};
-use crate::backend::{Bind, Exit, Run, RunError, Running, Signal, StartError};
+use super::{Shared, Stop, Wish, Wished, folder_name, image, mounts, output, requirements, worker};
+use crate::backend::{Exit, Run, RunError, Running, Signal, StartError};
 use crate::data::pip::TARGET;
 use crate::data::{self, Tree};
 use crate::environment;
@@ -26,10 +24,6 @@ use crate::queue::{Attached, Expected, Seen};
 
 /// How long a command may take to end by itself once it is asked to.
 const GRACE: Duration = Duration::from_secs(10);
-/// The first pause before data is asked for again.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the last output may take to be carried away before the end is told.
 const OUTPUT_TIME: Duration = Duration::from_secs(5);
 /// How long it may take after that, where output could not be stored for a while.
@@ -210,7 +204,7 @@ impl Life {
         let (mut binds, mut trees) = tokio::select! {
             biased;
             _ = wished.wait_for(|wish| *wish != Wish::GoOn) => return Err(Unstarted::Cancelled),
-            data = self.data() => data?,
+            data = mounts::prepare(&self.shared, &self.submitted.configuration) => data?,
         };
         let packages = tokio::select! {
             biased;
@@ -288,44 +282,6 @@ impl Life {
             );
         }
         Ok(())
-    }
-
-    /// The runtime and the mounts as folders of this machine.
-    async fn data(&self) -> Result<(Vec<Bind>, Vec<Tree>), data::Error> {
-        let configuration = &self.submitted.configuration;
-        let tree = self.tree(configuration.runtime.manifest).await?;
-        let bind = |host: std::path::PathBuf, target: &str| Bind {
-            host,
-            target: target.to_owned(),
-            writable: false,
-        };
-        let mut binds = vec![bind(tree.path().to_owned(), RUNTIME_PATH)];
-        let mut trees = vec![tree];
-        for mount in &configuration.mounts {
-            let tree = self.tree(mount.source.manifest).await?;
-            let host = match &mount.subpath {
-                Some(subpath) => tree.path().join(subpath),
-                None => tree.path().to_owned(),
-            };
-            binds.push(bind(host, mount.target.as_str()));
-            trees.push(tree);
-        }
-        Ok((binds, trees))
-    }
-
-    /// The files of a version. That the store is away for a while is not the run's fault: it is asked again.
-    async fn tree(&self, manifest: Digest) -> Result<Tree, data::Error> {
-        let mut pause = SHORTEST_PAUSE;
-        loop {
-            match self.shared.cache.tree(manifest).await {
-                Err(data::Error::Objects(objects::Error::Unavailable(reason))) => {
-                    tracing::warn!(job = %self.run.job, reason, "data.away");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                found => return found,
-            }
-        }
     }
 
     /// Watches a run that began, by this start or an earlier one.

@@ -11,6 +11,7 @@ mod exit;
 mod fence;
 mod image;
 mod life;
+mod mounts;
 mod output;
 mod probe;
 mod ready;

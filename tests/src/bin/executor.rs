@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             executor: id.clone(),
         };
         let engine = std::env::var("DOCKER_HOST").ok();
-        let settings = docker::Settings::new(owner, engine, folder.join("docker"));
+        let settings = docker::Settings::new(owner, engine, folder.join("docker"), shim);
         Backend::Docker(Docker::new(settings).await?)
     };
     let settings = executor::Settings {

@@ -5,6 +5,7 @@
 //! on it is corrected by its expectation.
 
 mod executors;
+mod expected;
 mod feed;
 mod fold;
 mod workers;
@@ -25,13 +26,12 @@ use crate::names::{AccountName, FullName};
 use crate::service::{Queue, Status};
 
 pub use executors::LiveExecutor;
+pub use expected::Expected;
 pub use feed::Feed;
 pub use workers::LiveWorker;
 
 /// How many changes a slow listener may be behind before it has to look at everything.
 const CHANGES: usize = 8192;
-/// How many runs may be expected that nobody has heard of yet: the others get no head start.
-const EXPECTED: usize = 64;
 /// How many jobs that ended are remembered, for those who waited for them.
 const REMEMBERED: usize = 4096;
 
@@ -65,19 +65,6 @@ pub enum Change {
     Job(JobId),
     /// An executor: its epoch, or whether it takes jobs.
     Executor(ExecutorId),
-}
-
-/// A run that is about to be asked for, so that what takes a while can begin. It may never be asked for.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    /// Where its job lives.
-    pub account: AccountName,
-    /// Its job.
-    pub job: JobId,
-    /// Its number.
-    pub run: u32,
-    /// What the job will be; none for one that is there already.
-    pub submitted: Option<Submitted>,
 }
 
 /// A service at one moment.
@@ -209,7 +196,7 @@ impl Live {
     pub fn new(snapshot: Snapshot) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
         let (sequence, _) = watch::channel(snapshot.sequence);
-        let (expected, _) = broadcast::channel(EXPECTED);
+        let (expected, _) = broadcast::channel(expected::MOST);
         let live = Self {
             inner: Arc::new(Inner {
                 services: HashMap::new(),
@@ -291,17 +278,6 @@ impl Live {
     /// What changes from now on. A listener that lags has to look at everything.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
-    }
-
-    /// Says that a run is about to be asked for. No more than a hint.
-    pub fn expect(&self, expected: Expected) {
-        // Nobody listens, perhaps.
-        drop(self.inner.expected.send(Arc::new(expected)));
-    }
-
-    /// Such hints from now on. Who lags misses some, and loses nothing but time.
-    pub fn expected(&self) -> broadcast::Receiver<Arc<Expected>> {
-        self.inner.expected.subscribe()
     }
 
     /// The last sequence that was folded.
