@@ -204,7 +204,7 @@ async fn executors_of_one_platform_leave_each_other_alone() {
     others.sort_unstable();
     assert_eq!(others, [None, Some("b".to_owned())]);
     let marks = platform.folder.path().join("marks");
-    let settings = Settings::new(owner(&platform.id, "a"), None, marks);
+    let settings = Settings::new(owner(&platform.id, "a"), None, marks, shim());
     assert_eq!(sweep(&settings).await.unwrap(), 1);
     assert_eq!(platform.networks().len(), 1);
     assert_eq!(names(&other).await, [theirs.name()]);

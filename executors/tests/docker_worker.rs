@@ -1,7 +1,5 @@
 //! Workers in containers: served from outside, by a process that outlives the platform.
 
-#![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
-
 mod containers;
 mod worker;
 

@@ -1,4 +1,5 @@
 //! However many ask, and whatever dies: one job.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use eai_tests::activation::{Options, run};
 use eai_tests::{Backend, Platform, Service, on_each_backend, text};

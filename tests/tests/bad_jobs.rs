@@ -109,10 +109,7 @@ async fn a_gibibyte_of_output_is_in_nobodys_way(backend: Backend) {
     let id = text(&bad.only_job().await["id"]);
     until("its last words", || {
         let tail = platform.cli(["job", "logs", &id, "--tail", "1"]).ok();
-        match tail.contains("begun") {
-            true => Ok(()),
-            false => Err(tail.len()),
-        }
+        tail.contains("begun").then_some(()).ok_or(tail.len())
     });
     let status = format!("/proc/{}/status", platform.pid());
     let status = std::fs::read_to_string(status).expect("its status");

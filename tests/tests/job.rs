@@ -1,4 +1,5 @@
 //! Jobs as their users see them: listed, shown, what they wrote, killed.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Stdio;
 

@@ -1,4 +1,5 @@
 //! The health of a queue as monitors, scripts and operators meet it: fields, gate, gauges, snapshot, files.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 
@@ -32,34 +33,37 @@ fn shared(name: &str) -> (Platform, Queue) {
     (platform, queue)
 }
 
+/// What a payload always has, and its place.
+const FIELDS: [&str; 22] = [
+    "schema",
+    "timestamp",
+    "app",
+    "target",
+    "status",
+    "workers_running",
+    "workers_pending",
+    "workers_restarted",
+    "workers_healthy",
+    "workers_unhealthy",
+    "workers_running_count",
+    "workers_pending_count",
+    "workers_restarted_count",
+    "workers_healthy_count",
+    "workers_unhealthy_count",
+    "queue",
+    "client_status",
+    "heartbeat_timeout_sec",
+    "queue_dir",
+    "cleanup",
+    "worker_health",
+    "path",
+];
+
 #[test]
 fn the_payload_has_every_field_and_nothing_else() {
     let (platform, queue) = shared("minimal_app_project");
     let health = queue.health(&platform);
-    let mut always = vec![
-        "schema",
-        "timestamp",
-        "app",
-        "target",
-        "status",
-        "workers_running",
-        "workers_pending",
-        "workers_restarted",
-        "workers_healthy",
-        "workers_unhealthy",
-        "workers_running_count",
-        "workers_pending_count",
-        "workers_restarted_count",
-        "workers_healthy_count",
-        "workers_unhealthy_count",
-        "queue",
-        "client_status",
-        "heartbeat_timeout_sec",
-        "queue_dir",
-        "cleanup",
-        "worker_health",
-        "path",
-    ];
+    let mut always = FIELDS.to_vec();
     always.sort_unstable();
     assert_eq!(keys(&health), always);
     let names = json!(["minimal_app_project:0", "minimal_app_project:1"]);

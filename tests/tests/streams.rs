@@ -1,4 +1,5 @@
 //! Bodies, streams and upgrades through the platform to a job, and who may send them.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -76,7 +76,7 @@ fn a_task_is_what_the_contract_says() {
     ] {
         assert_eq!(task[field], value, "{field}");
     }
-    assert_eq!(listed(&platform, &[]), [id.clone()]);
+    assert_eq!(listed(&platform, &[]), std::slice::from_ref(&id));
     let refused = platform.cli(["task", "result", &id]);
     assert!(
         refused.code == 1 && refused.err.contains("not-ended"),
@@ -152,9 +152,10 @@ async fn many_at_once_are_all_there_also_after_the_platform_died() {
         .map(|answer| text(&answer.ok()["id"]))
         .collect();
     let file = platform.path("tasks.ndjson");
-    let lines: String = (0..500)
+    let lines: Vec<_> = (0..500)
         .map(|index| format!("{{\"args\":{{\"line\":{index}}}}}\n"))
         .collect();
+    let lines = lines.concat();
     std::fs::write(&file, lines).expect("a file");
     let arguments = ["-f", file.to_str().expect("UTF-8")];
     ids.extend(submit(&platform, &arguments).lines().map(str::to_owned));

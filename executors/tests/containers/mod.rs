@@ -66,7 +66,7 @@ impl Platform {
     /// Another executor of the same platform.
     pub async fn other(&self) -> Docker {
         let marks = self.folder.path().join("other");
-        let settings = Settings::new(owner(&self.id, "b"), None, marks);
+        let settings = Settings::new(owner(&self.id, "b"), None, marks, shim());
         Docker::new(settings).await.unwrap()
     }
 
