@@ -72,9 +72,12 @@ impl Engine {
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("pid"), "--host", &self.host()])
             .args(["--bridge", &self.bridge])
-            .args(["--iptables=false", "--ip-masq=false"])
-            .args(["--default-address-pool", ADDRESSES, "--storage-driver"])
+            .args(["--iptables=false", "--ip-masq=false", "--storage-driver"])
             .args(of_machine(&["info", "--format", "{{.Driver}}"]));
+        // An engine that has them and starts again removes `docker0`, too; what it made before stays where it is.
+        if !self.path("data").exists() {
+            command.args(["--default-address-pool", ADDRESSES]);
+        }
         if self.live_restore {
             command.arg("--live-restore");
         }

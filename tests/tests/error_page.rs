@@ -67,7 +67,11 @@ fn codes_in(source: &str, found: &mut Codes) {
         let rejected = line.contains("Rejected::") && line.ends_with("=>");
         if argument.is_some() {
             found.insert(literal.into(), argument);
-        } else if before.ends_with("conflict(") || before.ends_with("code:") || rejected {
+        } else if ["conflict(", "invalid(", "code:"]
+            .iter()
+            .any(|end| before.ends_with(end))
+            || rejected
+        {
             found.entry(literal.into()).or_default();
         }
     }

@@ -12,6 +12,8 @@ use crate::backend::{Answer, Conversation, FromWorker, Outcome, ToWorker};
 
 /// How long the engine may take to tell what was written.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How late the engine may take note of what was written.
+const LATE: Duration = Duration::from_millis(50);
 /// The most bytes that are told: the end of what was written.
 const LOGS_MAX: usize = 16 * 1024;
 /// The most pieces that the engine is asked for.
@@ -59,7 +61,12 @@ impl Running {
     }
 
     /// What it wrote in a span of time, in Unix microseconds, as far as the engine tells.
+    ///
+    /// The engine notes a time when it reads a line, which is a little after it was written: so the span ends later,
+    /// and may have the first words of what came next.
     pub async fn logs_between(&self, from: u64, to: u64) -> String {
+        tokio::time::sleep(LATE).await;
+        let to = to.saturating_add(u64::try_from(LATE.as_micros()).unwrap_or(u64::MAX));
         let since = i32::try_from(from / SECOND).unwrap_or_default();
         let options = LogsOptionsBuilder::new()
             .stdout(true)
