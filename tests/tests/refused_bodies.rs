@@ -49,7 +49,7 @@ async fn bad_bodies_and_parameters() {
     for (noun, fields) in [
         (
             "service",
-            "expected one of `name`, `account`, `runtime`, `role`, `public`",
+            "expected one of `name`, `account`, `runtime`, `role`, `public`, `queue`",
         ),
         ("data", "expected `name` or `account`"),
     ] {
