@@ -239,10 +239,10 @@ fn is_frozen(platform: &Platform) -> bool {
     ]);
     let id = cli(&["ps", "--quiet", "--no-trunc", "--filter", &label]);
     let pid = cli(&["inspect", "--format", "{{.State.Pid}}", &id[0]]);
-    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", pid[0])).unwrap();
+    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", pid[0])).expect("its groups");
     let by_kernel = groups.lines().any(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
-        let (kind, path) = (parts.next().unwrap(), parts.next().unwrap());
+        let (kind, path) = (parts.next().expect("a kind"), parts.next().expect("a path"));
         let read = |file: String| std::fs::read_to_string(file).unwrap_or_default();
         match kind {
             "freezer" => read(format!("/sys/fs/cgroup/freezer{path}/freezer.state")) == "FROZEN\n",
