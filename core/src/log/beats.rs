@@ -54,15 +54,19 @@ struct Inner {
 impl Log {
     /// Says that an executor is there. Nothing is queued for a server that is away: it would come too late.
     pub async fn beat(&self, beat: Beat) {
+        self.say(subject::heartbeat(beat.executor), &beat).await;
+    }
+
+    /// Publishes a sign of life that nobody stores.
+    pub(super) async fn say(&self, subject: String, beat: &impl Serialize) {
         let connection = self.connection();
-        let Ok(payload) = serde_json::to_vec(&beat) else {
+        let Ok(payload) = serde_json::to_vec(beat) else {
             return;
         };
         if connection.is_up() {
-            let subject = subject::heartbeat(beat.executor);
             let said = connection.client().publish(subject, payload.into()).await;
             if let Err(error) = said {
-                tracing::debug!(%error, "executor.beat");
+                tracing::debug!(%error, "log.beat");
             }
         }
     }

@@ -78,17 +78,8 @@ struct Ears {
 impl Log {
     /// Says that a worker is there. Nothing is queued for a server that is away: it would come too late.
     pub async fn worker_beat(&self, beat: WorkerBeat) {
-        let connection = self.connection();
-        let Ok(payload) = serde_json::to_vec(&beat) else {
-            return;
-        };
-        if connection.is_up() {
-            let subject = subject::worker_heartbeat(beat.service, beat.index);
-            let said = connection.client().publish(subject, payload.into()).await;
-            if let Err(error) = said {
-                tracing::debug!(%error, "worker.beat");
-            }
-        }
+        let subject = subject::worker_heartbeat(beat.service, beat.index);
+        self.say(subject, &beat).await;
     }
 }
 

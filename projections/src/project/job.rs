@@ -67,14 +67,16 @@ pub(super) async fn apply(
             }
         }
         Event::Ready(ready) => {
-            set_ready(connection, fact, true, "").await?;
+            set_flag(connection, fact, READY, (true, "")).await?;
             let phases = serde_json::to_string(&ready.phases).unwrap_or_default();
             let set = "ready_on = coalesce(ready_on, ?), phases = coalesce(phases, ?)";
             run(connection, fact, ready.run, set, &phases).await
         }
-        Event::Unready(unready) => set_ready(connection, fact, false, &unready.reason).await,
-        Event::Frozen(frozen) => set_frozen(connection, fact, true, &frozen.reason).await,
-        Event::Thawed(_) => set_frozen(connection, fact, false, "").await,
+        Event::Unready(unready) => {
+            set_flag(connection, fact, READY, (false, &unready.reason)).await
+        }
+        Event::Frozen(frozen) => set_flag(connection, fact, FROZEN, (true, &frozen.reason)).await,
+        Event::Thawed(_) => set_flag(connection, fact, FROZEN, (false, "")).await,
         Event::Cancelling(cancelling) => {
             let text = "UPDATE jobs SET state = 'CANCELLING', frozen = 0, state_info = ?, drain_until = ?, \
                         updated_on = ? WHERE id = ?";
@@ -194,6 +196,11 @@ async fn begin_run(
     Ok(())
 }
 
+/// Whether a job answers.
+const READY: &str = "UPDATE jobs SET ready = ?, state_info = ?, updated_on = ? WHERE id = ?";
+/// Whether it is held still.
+const FROZEN: &str = "UPDATE jobs SET frozen = ?, state_info = ?, updated_on = ? WHERE id = ?";
+
 /// `set` is a constant of this module with two parameters: the time, and a value.
 async fn run(
     connection: &mut SqliteConnection,
@@ -213,30 +220,15 @@ async fn run(
     Ok(())
 }
 
-async fn set_ready(
+/// Sets what `text` names first, and why it is so.
+async fn set_flag(
     connection: &mut SqliteConnection,
     fact: &Fact<'_>,
-    ready: bool,
-    info: &str,
+    text: &'static str,
+    (is_so, info): (bool, &str),
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE jobs SET ready = ?, state_info = ?, updated_on = ? WHERE id = ?")
-        .bind(ready)
-        .bind(info)
-        .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn set_frozen(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    frozen: bool,
-    info: &str,
-) -> Result<(), Error> {
-    sqlx::query("UPDATE jobs SET frozen = ?, state_info = ?, updated_on = ? WHERE id = ?")
-        .bind(frozen)
+    sqlx::query(text)
+        .bind(is_so)
         .bind(info)
         .bind(&fact.time)
         .bind(fact.aggregate)
