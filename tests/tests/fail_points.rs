@@ -187,6 +187,41 @@ async fn what_is_stopped_before_it_begins_leaves_nothing(backend: Backend) {
     });
 }
 
+/// The sandbox is there by then, and its command is held.
+#[tokio::test]
+async fn what_was_stopped_before_the_platform_died_never_begins() {
+    let folder = TempDir::new().expect("a folder");
+    let held = folder.path().join("held");
+    let setup = Setup::fail_point(&hold("executor.prepared", &held));
+    let mut platform = Platform::start_with(setup.on(Backend::Process));
+    let service = Service::web(&platform, "web", &[]);
+    let asked = tokio::spawn({
+        let service = service.clone();
+        async move { service.crowd(1).await }
+    });
+    until_async("the place to be reached", async || {
+        held.exists().then_some(()).ok_or("not yet")
+    })
+    .await;
+    until("the sandbox to be made", || {
+        let left = platform.leftovers();
+        (left.folders.len() == 1).then_some(()).ok_or(left)
+    });
+    service.say(&platform, "stop");
+    let id = text(&service.until_state("CANCELLING").await["id"]);
+    platform.signal(rustix::process::Signal::KILL);
+    platform.wait();
+    within("the answers", asked).await.expect("a crowd");
+    platform.set_up(Setup::default().on(Backend::Process));
+    platform.up();
+    service.until_state("CANCELLED").await;
+    assert_eq!(service.begun(&id).await, 0);
+    until("nothing to be left", || {
+        let left = platform.leftovers();
+        left.is_empty().then_some(()).ok_or(left)
+    });
+}
+
 eai_tests::on_each_backend! {
     what_is_stopped_before_it_begins_leaves_nothing,
 }

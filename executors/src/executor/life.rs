@@ -122,6 +122,9 @@ impl Life {
         };
         // What goes on already is ended like any other, if that is what is wanted.
         if let Some((running, expected)) = left {
+            if *wished.wish.borrow() != Wish::GoOn && running.started().is_none() {
+                return self.not_begun().await;
+            }
             // An earlier start may have claimed it, and not come to let it go.
             if let Err(error) = running.begin().await {
                 tracing::warn!(job = %self.run.job, error = told(&error), "run.begin");
@@ -153,6 +156,14 @@ impl Life {
                 self.tell_end(ended).await;
             }
         }
+    }
+
+    /// Ends a run whose command is held, and was asked to end before it was let go.
+    async fn not_begun(&self) {
+        self.shared.discard(self.run).await;
+        let message = Unstarted::Cancelled.to_string();
+        let ended = without_exit(self.run, Outcome::Cancelled, "cancelled", message);
+        self.tell_end(ended).await;
     }
 
     async fn start(
