@@ -13,6 +13,9 @@ pub const SABOTAGE: &str = "EAI_SABOTAGE";
 /// The guard that a run which was claimed is not claimed again.
 pub const NO_CLAIM: &str = "no-claim";
 
+/// The guard that an outcome counts only for the attempt of its task that is under way.
+pub const NO_ATTEMPT: &str = "no-attempt";
+
 /// Whether a guard is broken.
 #[cfg(not(feature = "sabotage"))]
 pub fn is_broken(_guard: &str) -> bool {

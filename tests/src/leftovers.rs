@@ -83,6 +83,27 @@ pub(crate) fn clear(data: &Path) {
     }
 }
 
+/// Workers that have a word of their own on their command lines, wherever they run.
+pub(crate) fn marked(mark: &str) -> Vec<i32> {
+    let is_marked = |line: &str| {
+        let mut words = line.split('\0');
+        let is_python = words.next().is_some_and(|word| word.ends_with("python3"));
+        is_python && words.any(|word| word == mark)
+    };
+    let all = all_processes().into_iter();
+    all.filter(|(.., line)| is_marked(line))
+        .map(|(pid, ..)| pid)
+        .collect()
+}
+
+/// The shims of the runs of one data directory.
+pub(crate) fn shims(data: &Path) -> Vec<i32> {
+    let all = all_processes().into_iter();
+    all.filter(|(.., line)| is_shim(data, line))
+        .map(|(pid, ..)| pid)
+        .collect()
+}
+
 /// The processes in containers.
 fn members(containers: &[String]) -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -107,6 +128,28 @@ fn cpu_ticks(pid: i32) -> Option<u64> {
 
 /// The processes of shims: of each its own id and those below it.
 fn processes(data: &Path) -> Vec<i32> {
+    let all = all_processes();
+    let shims = all.iter().filter(|(.., line)| is_shim(data, line));
+    let mut found: Vec<i32> = shims.map(|(pid, ..)| *pid).collect();
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        let below = all.iter().filter(|(_, of, _)| *of == parent);
+        found.extend(below.map(|(pid, ..)| *pid));
+        next += 1;
+    }
+    found
+}
+
+fn is_shim(data: &Path, line: &str) -> bool {
+    let Some(data) = data.to_str() else {
+        return false;
+    };
+    let (runs, workers) = (format!("{data}/runs/"), format!("{data}/workers/"));
+    line.contains("\0shim\0") && (line.contains(&runs) || line.contains(&workers))
+}
+
+/// Every process of this machine that lives: its id, its parent's and its command line.
+fn all_processes() -> Vec<(i32, i32, String)> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry
@@ -128,21 +171,7 @@ fn processes(data: &Path) -> Vec<i32> {
             all.push((pid, parent, line));
         }
     }
-    let Some(data) = data.to_str() else {
-        return Vec::new();
-    };
-    let (runs, workers) = (format!("{data}/runs/"), format!("{data}/workers/"));
-    let is_ours = |line: &str| line.contains(&runs) || line.contains(&workers);
-    let is_shim = |line: &str| line.contains("\0shim\0") && is_ours(line);
-    let shims = all.iter().filter(|(_, _, line)| is_shim(line));
-    let mut found: Vec<i32> = shims.map(|(pid, ..)| *pid).collect();
-    let mut next = 0;
-    while let Some(parent) = found.get(next).copied() {
-        let below = all.iter().filter(|(_, of, _)| *of == parent);
-        found.extend(below.map(|(pid, ..)| *pid));
-        next += 1;
-    }
-    found
+    all
 }
 
 /// Control groups are named by the device and number of the folder of runs.

@@ -106,6 +106,15 @@ impl Setup {
         }
     }
 
+    /// A platform that breaks a guard on purpose. Needs `tests/lib/sabotaged`.
+    pub fn sabotaged(guard: &str) -> Self {
+        let guard = (fail_point::SABOTAGE.to_owned(), guard.to_owned());
+        Self {
+            environment: vec![guard],
+            ..Self::fail_point("")
+        }
+    }
+
     /// The binary under test.
     pub fn binary(&self) -> PathBuf {
         self.binary.clone().unwrap_or_else(binary)

@@ -1,6 +1,7 @@
 //! What NATS itself says is stored, read with the platform's own rights and a stock client.
 
-use async_nats::jetstream::{self, stream::Stream};
+use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind, Stream};
+use async_nats::jetstream::{self};
 use async_nats::{Client, ConnectOptions};
 use eai_core::log::credentials::{User, creds_text, user};
 use eai_core::log::{STREAM, TASKS};
@@ -66,6 +67,25 @@ impl Stored {
     pub async fn last(&self) -> u64 {
         let info = self.stream.get_info().await.expect("the stream's state");
         info.state.last_sequence
+    }
+
+    /// The last sequence, where the server answers.
+    pub async fn try_last(&self) -> Option<u64> {
+        let info = self.stream.get_info().await.ok()?;
+        Some(info.state.last_sequence)
+    }
+
+    /// One event where the server answers; none where it was removed.
+    pub async fn try_get(&self, sequence: u64) -> Result<Option<StoredEvent>, RawMessageError> {
+        match self.stream.get_raw_message(sequence).await {
+            Ok(message) => Ok(Some(StoredEvent {
+                sequence,
+                subject: message.subject.to_string(),
+                payload: message.payload.to_vec(),
+            })),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// One event.

@@ -351,11 +351,9 @@ impl Work {
             beat.state = WorkerState::Running;
         }
         let ack = (outcome.id.clone(), outcome.attempt);
-        let found = match hand {
-            Some(hand) if hand.is_late => None,
-            Some(hand) => Some(hand.taken),
-            None => self.found(&outcome),
-        };
+        // Where its time was over the log says that it is too late.
+        let found = hand.map(|hand| hand.taken);
+        let found = found.or_else(|| self.found(&outcome));
         let (queues, running) = (self.queues.clone(), self.running.clone());
         self.storing.spawn(async move {
             if let Some(taken) = found {

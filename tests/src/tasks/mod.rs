@@ -1,9 +1,21 @@
-//! Judges what became of tasks, by what their log says alone: whoever was told that a task is stored finds it ended,
-//! once, by the attempt that was under way.
+//! Tasks of a queue while everything that has to do with them is killed, stopped and away.
+//!
+//! Judged by what their log says, and by what those who sent them were told: whoever was told that a task is stored
+//! finds it ended, once, by the attempt that was under way.
 
+mod faults;
+mod follow;
 mod judge;
+mod options;
+mod report;
+mod schedule;
+mod send;
+mod soak;
 
 pub use judge::{TaskEvent, Verdict, judge};
+pub use options::Options;
+pub use report::Report;
+pub use soak::run;
 
 use crate::{Platform, Stored, StoredEvent};
 
