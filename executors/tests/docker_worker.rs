@@ -52,7 +52,7 @@ async fn a_worker_in_a_container_notices_nothing_of_a_new_platform() {
         .await
         .unwrap();
     wait(&running).await;
-    let left = running.left_outcomes().await.unwrap();
+    let left = running.left().await.unwrap().outcomes;
     assert_eq!(left.iter().map(result).collect::<Vec<_>>(), [json!(2)]);
     assert_eq!(shims(&platform), 1);
     running.remove().await.unwrap();

@@ -129,7 +129,7 @@ async fn what_was_answered_before_the_end_is_found_after_it() {
     drop(here);
     running.signal(Signal::Kill).await.unwrap();
     common::wait(&running).await;
-    let left = running.left_outcomes().unwrap();
+    let left = running.left().unwrap().outcomes;
     let left: Vec<_> = left.iter().map(|outcome| &*outcome.id).collect();
     assert_eq!(left, ["b"]);
     running.remove().await.unwrap();

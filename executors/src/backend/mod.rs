@@ -15,7 +15,7 @@ pub use running::{Output, RunError, Running};
 pub use values::{ConnectError, Exit, Found, Listening, Signal, Started, State};
 pub(crate) use worker::variable as worker_variable;
 pub use worker::{
-    Answer, Beat, Conversation, Failure, FromWorker, Held, Invocation, Outcome, PAYLOAD_MAX,
+    Answer, Beat, Conversation, Failure, FromWorker, Held, Invocation, Left, Outcome, PAYLOAD_MAX,
     Runtime, Still, ToWorker, WorkerState,
 };
 

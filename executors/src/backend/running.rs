@@ -6,7 +6,7 @@ use eai_core::job::Endpoint;
 use tokio::net::TcpStream;
 
 use super::values::{ConnectError, Exit, Found, Listening, Signal, Started};
-use super::worker::{Conversation, Outcome};
+use super::worker::{Conversation, Left, Outcome};
 use crate::spool::Chunk;
 use crate::{docker, process};
 
@@ -143,11 +143,11 @@ impl Running {
         }
     }
 
-    /// What a worker that ended had answered, and nobody had acknowledged; and what it had not answered.
-    pub async fn left_outcomes(&self) -> io::Result<Vec<Outcome>> {
+    /// What is left of a worker that ended.
+    pub async fn left(&self) -> io::Result<Left> {
         match self {
-            Self::Process(running) => running.left_outcomes(),
-            Self::Docker(running) => running.left_outcomes().await,
+            Self::Process(running) => running.left(),
+            Self::Docker(running) => running.left().await,
         }
     }
 

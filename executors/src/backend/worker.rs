@@ -107,6 +107,15 @@ pub struct Outcome {
     pub ended: u64,
 }
 
+/// What is left of a worker whose run is over.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// Its life, as it said itself; empty where it never had anything to do.
+    pub incarnation: String,
+    /// What it had answered, and nobody had acknowledged; and what it had not answered.
+    pub outcomes: Vec<Outcome>,
+}
+
 /// What a worker said of a task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -26,11 +26,6 @@ impl Gateways {
         Self { folder, shim }
     }
 
-    /// Where the shim of a run is talked to.
-    pub(super) fn socket(&self, run: &str) -> PathBuf {
-        self.files(run).socket()
-    }
-
     /// Starts one in the place of an earlier one; the port that it serves at.
     pub(super) async fn start(
         &self,
@@ -85,7 +80,8 @@ impl Gateways {
         Ok(())
     }
 
-    fn files(&self, run: &str) -> Files {
+    /// The folder of a run's.
+    pub(super) fn files(&self, run: &str) -> Files {
         Files::new(self.folder.join(run))
     }
 

@@ -21,6 +21,7 @@ use super::watch::Watch;
 use crate::backend::{ConnectError, Exit, Listening, Signal, Started};
 use crate::limits::Freezer;
 use crate::listening::listening;
+use crate::shim::Files;
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -262,7 +263,12 @@ impl Running {
 
     /// Where its shim is talked to, if it is a worker.
     pub(super) fn gateway(&self) -> PathBuf {
-        self.inner.gateways.socket(&self.inner.name)
+        self.gateway_files().socket()
+    }
+
+    /// What its shim keeps.
+    pub(super) fn gateway_files(&self) -> Files {
+        self.inner.gateways.files(&self.inner.name)
     }
 
     pub(super) fn marks(&self) -> Marks {

@@ -8,7 +8,8 @@ use futures::StreamExt as _;
 use super::piece::Counter;
 use super::running::Running;
 use super::state::look;
-use crate::backend::{Answer, Conversation, FromWorker, Outcome, ToWorker};
+use crate::backend::{Conversation, FromWorker, Left, ToWorker};
+use crate::shim::{gone, is_gone};
 
 /// How long the engine may take to tell what was written.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,30 +34,27 @@ impl Running {
         Ok(conversation)
     }
 
-    /// What a worker that ended had answered, and nobody had acknowledged; and what it had not answered.
-    pub async fn left_outcomes(&self) -> std::io::Result<Vec<Outcome>> {
-        let mut conversation = Conversation::begin(&self.gateway()).await?;
-        let mut left = Vec::new();
+    /// What is left of a worker that ended.
+    pub async fn left(&self) -> std::io::Result<Left> {
+        let mut conversation = match Conversation::begin(&self.gateway()).await {
+            Ok(conversation) => conversation,
+            Err(error) if is_gone(&error) => return self.gateway_files().left(),
+            Err(error) => return Err(error),
+        };
+        let mut left = Left::default();
         let mut held = None;
         // Whatever there is to hear comes before the first beat.
         while let Some(heard) = conversation.hear().await? {
             match heard {
-                FromWorker::Outcome(outcome) => left.push(outcome),
-                FromWorker::Hello { beat, .. } => held = beat.held,
+                FromWorker::Outcome(outcome) => left.outcomes.push(outcome),
+                FromWorker::Hello { incarnation, beat } => {
+                    left.incarnation = incarnation;
+                    held = beat.held;
+                }
                 FromWorker::Beat(_) | FromWorker::Busy { .. } => break,
             }
         }
-        let gone = held.and_then(|held| {
-            Some(Outcome {
-                id: held.id,
-                attempt: held.attempt,
-                answer: Answer::Gone,
-                logs: String::new(),
-                begun: held.begun?,
-                ended: held.begun?,
-            })
-        });
-        left.extend(gone);
+        left.outcomes.extend(held.and_then(gone));
         Ok(left)
     }
 

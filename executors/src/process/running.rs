@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::error::RunError;
 use super::freeze::set_frozen;
 use super::output::Output;
-use crate::backend::{self, ConnectError, Exit, Listening, Outcome, Signal, Started};
+use crate::backend::{self, ConnectError, Exit, Listening, Signal, Started};
 use crate::limits::Limits;
 use crate::shim::{Conversation, Files, Request, end, is_gone, release, remove_folder};
 
@@ -149,9 +149,9 @@ impl Running {
         backend::Conversation::begin(&self.endpoint()).await
     }
 
-    /// What a worker that ended had answered, and nobody had acknowledged; and what it had not answered.
-    pub fn left_outcomes(&self) -> io::Result<Vec<Outcome>> {
-        Ok(self.inner.files.outcomes()?.unwrap_or_default())
+    /// What is left of a worker that ended.
+    pub fn left(&self) -> io::Result<backend::Left> {
+        self.inner.files.left()
     }
 
     /// Its output from `offset` on: 0, or the `next` of a chunk.

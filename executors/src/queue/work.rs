@@ -406,7 +406,12 @@ impl Work {
         let silent = self.heard.map(|heard| heard.elapsed());
         let silent = silent.and_then(|silent| silent.try_into().ok());
         let loss = Loss { why, silent };
-        for outcome in self.running.left_outcomes().await.unwrap_or_default() {
+        let left = self.running.left().await.unwrap_or_default();
+        if self.incarnation.is_empty() {
+            // It never spoke to this platform.
+            self.incarnation = left.incarnation;
+        }
+        for outcome in left.outcomes {
             let hand = self
                 .hand
                 .take_if(|hand| hand.is(&outcome.id, outcome.attempt));

@@ -5,16 +5,25 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::gateway::GatewayOrder;
 use super::network::Helper;
 use super::order::Order;
-use crate::backend::{Exit, Outcome, Started};
+use crate::backend::{Answer, Exit, Held, Left, Outcome, Started};
 
 /// The largest document read from a folder.
 const DOCUMENT_MAX: u64 = 32 * 1024 * 1024;
+
+/// What a worker was given and has not got rid of, when it fetched the newest of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Attempts {
+    /// Of its shim.
+    pub(crate) incarnation: String,
+    /// The oldest first.
+    pub(crate) held: Vec<Held>,
+}
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
@@ -84,6 +93,29 @@ impl Files {
         self.write("outcomes.json", &outcomes)
     }
 
+    /// What a worker has at hand, should its shim be killed.
+    pub(crate) fn attempts(&self) -> io::Result<Option<Attempts>> {
+        self.read("attempts.json")
+    }
+
+    pub(crate) fn put_attempts(&self, attempts: &Attempts) -> io::Result<()> {
+        self.write("attempts.json", attempts)
+    }
+
+    /// What is left of a worker to be told, now that its shim is gone.
+    pub(crate) fn left(&self) -> io::Result<Left> {
+        let attempts = self.attempts()?.unwrap_or_default();
+        let outcomes = match self.outcomes()? {
+            Some(outcomes) => outcomes,
+            // It was killed, and what it knew is lost. What was acknowledged meanwhile is over.
+            None => attempts.held.into_iter().filter_map(gone).collect(),
+        };
+        Ok(Left {
+            incarnation: attempts.incarnation,
+            outcomes,
+        })
+    }
+
     /// Whom a shim without a command serves.
     pub(crate) fn gateway(&self) -> io::Result<Option<GatewayOrder>> {
         self.read("gateway.json")
@@ -150,6 +182,19 @@ impl Files {
         file.write_all(&bytes)?;
         std::fs::rename(half, self.folder.join(name))
     }
+}
+
+/// The outcome of an attempt of which nobody is left to say more; none where the worker never had it.
+pub(crate) fn gone(held: Held) -> Option<Outcome> {
+    let begun = held.begun?;
+    Some(Outcome {
+        id: held.id,
+        attempt: held.attempt,
+        answer: Answer::Gone,
+        logs: String::new(),
+        begun,
+        ended: begun,
+    })
 }
 
 /// Makes a folder for this user alone, where it isn't there.

@@ -43,7 +43,7 @@ pub(super) async fn attend(folder: PathBuf) -> io::Result<()> {
     files.put_port(socket.local_addr()?.port())?;
     let incarnation = uuid::Uuid::new_v4().simple().to_string();
     let client = Some(IpAddr::V4(order.client));
-    let worker = Arc::new(Worker::new(order.runtime, incarnation, client, None));
+    let worker = Arc::new(Worker::new(order.runtime, incarnation, client, files, None));
     let shared = Arc::new(Shared {
         // There is no command to wait for.
         phase: watch::Sender::new(Phase::Ended(Exit::default())),

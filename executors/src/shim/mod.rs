@@ -26,7 +26,7 @@ pub use client::connect;
 
 pub(crate) use address::bind;
 pub(crate) use client::{Conversation, end, is_gone, worker};
-pub(crate) use files::{Files, make_folder, remove_folder};
+pub(crate) use files::{Files, gone, make_folder, remove_folder};
 pub(crate) use gateway::{GatewayOrder, WORD as GATEWAY};
 pub(crate) use network::possible as network_possible;
 pub(crate) use order::{Order, WayOut};

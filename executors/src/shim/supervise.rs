@@ -101,6 +101,7 @@ fn worker(files: &Files, order: &Order, shared: &Shared) -> Option<Arc<Worker>> 
         runtime,
         incarnation,
         None,
+        files.clone(),
         Some(output),
     )))
 }

@@ -132,7 +132,7 @@ pub(super) fn batches(seed: u64, tasks: usize, senders: usize) -> Vec<Vec<Batch>
         let batch = Batch {
             tasks: some.collect(),
             is_awaited: random.random_bool(0.25),
-            pause: Duration::from_millis(random.random_range(0..900)),
+            pause: Duration::from_millis(random.random_range(0..600)),
         };
         number += count;
         if let Some(own) = turns.next().and_then(|turn| all.get_mut(turn)) {
@@ -146,12 +146,13 @@ fn task(number: usize, random: &mut StdRng) -> Value {
     let seconds = f64::from(random.random_range(0..30_u32)) / 1000.0;
     let args =
         |what: &str, seconds: f64| json!({ "number": number, "do": what, "seconds": seconds });
-    let mut task = match random.random_range(0..100) {
-        // Its workers die of it, and it becomes a dead letter.
+    let mut task = match random.random_range(0..300) {
+        // Its workers die of it, and it becomes a dead letter. Few, since a place whose workers fail is filled ever
+        // more slowly.
         0 => json!({ "args": args("die", 0.0), "retries": 1 }),
-        1..=3 => json!({ "args": args("fail", seconds), "retries": random.random_range(1..=2) }),
+        1..=9 => json!({ "args": args("fail", seconds), "retries": random.random_range(1..=2) }),
         // What its worker says in the end comes after its time, and the next attempt is on its way by then.
-        4..=8 => json!({ "args": args("late", 0.9), "retries": 6, "timeout": 0.5 }),
+        10..=24 => json!({ "args": args("late", 0.9), "retries": 6, "timeout": 0.5 }),
         _ => json!({ "args": args("work", seconds), "retries": 6 }),
     };
     task["backoff"] = json!(0.1);

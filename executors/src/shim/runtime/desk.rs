@@ -71,13 +71,7 @@ impl Desk {
     }
 
     pub(super) fn held(&self) -> Option<Held> {
-        let fetched = self.fetched.as_ref().map(|fetched| Held {
-            id: fetched.id.clone(),
-            attempt: fetched.attempt,
-            begun: Some(fetched.at),
-            deadline: fetched.deadline,
-        });
-        fetched.or_else(|| {
+        self.fetched.as_ref().map(Fetched::held).or_else(|| {
             self.given.as_ref().map(|given| Held {
                 id: given.id.clone(),
                 attempt: given.attempt,
@@ -85,6 +79,18 @@ impl Desk {
                 deadline: given.deadline,
             })
         })
+    }
+
+    /// Every attempt that the worker had, and that no platform has acknowledged; oldest first.
+    pub(super) fn open(&self) -> Vec<Held> {
+        let answered = self.outcomes.iter().map(|(_, outcome)| Held {
+            id: outcome.id.clone(),
+            attempt: outcome.attempt,
+            begun: Some(outcome.begun),
+            deadline: 0,
+        });
+        let fetched = self.fetched.iter().map(Fetched::held);
+        answered.chain(fetched).collect()
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {
@@ -218,6 +224,19 @@ impl Desk {
     }
 }
 
+// === impl Fetched ===
+
+impl Fetched {
+    fn held(&self) -> Held {
+        Held {
+            id: self.id.clone(),
+            attempt: self.attempt,
+            begun: Some(self.at),
+            deadline: self.deadline,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
@@ -279,6 +298,22 @@ mod tests {
         assert_eq!(desk.outcomes_after(0).count(), 1);
         desk.acknowledge("a", 2);
         assert_eq!(desk.outcomes_after(0).count(), 0);
+    }
+
+    #[test]
+    fn what_is_open_was_fetched_and_not_acknowledged() {
+        let mut desk = processing("a");
+        answer(&mut desk, "a").unwrap();
+        assert!(desk.give(invocation("b", 2)));
+        let open = |desk: &Desk| -> Vec<_> {
+            let open = desk.open().into_iter();
+            open.map(|held| (held.id, held.attempt)).collect()
+        };
+        assert_eq!(open(&desk), [("a".to_owned(), 1)]);
+        desk.fetch(7, 0).unwrap();
+        assert_eq!(open(&desk), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+        desk.acknowledge("a", 1);
+        assert_eq!(open(&desk), [("b".to_owned(), 2)]);
     }
 
     #[test]

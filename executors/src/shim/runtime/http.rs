@@ -120,6 +120,7 @@ async fn next(worker: &Worker) -> Called {
             .desk
             .send_modify(|desk| fetched = desk.fetch(now_micros(), output));
         if let Some(invocation) = fetched {
+            worker.note();
             drop(waiting);
             return Ok(invoked(invocation, worker));
         }

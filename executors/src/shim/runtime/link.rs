@@ -17,7 +17,8 @@ use super::frame::{Frames, say};
 use super::logs::{self, Pipes};
 use super::still::{Looked, look};
 use crate::backend::{Beat, FromWorker, Outcome, Runtime, ToWorker};
-use crate::shim::{now, now_micros};
+use crate::shim::files::{Attempts, Files};
+use crate::shim::{complain, now, now_micros};
 
 /// The shortest pause between two signs of life.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -30,6 +31,7 @@ pub(in crate::shim) struct Worker {
     /// Who alone is answered, where others could ask.
     pub(super) client: Option<IpAddr>,
     incarnation: String,
+    files: Files,
     /// The run's first process on this machine; 0 while there is none.
     first: AtomicI32,
     /// Counts platforms.
@@ -54,6 +56,7 @@ impl Worker {
         runtime: Runtime,
         incarnation: String,
         client: Option<IpAddr>,
+        files: Files,
         output: Option<Output>,
     ) -> Self {
         Self {
@@ -61,6 +64,7 @@ impl Worker {
             runtime,
             client,
             incarnation,
+            files,
             first: AtomicI32::new(0),
             platforms: watch::Sender::new(0),
             output,
@@ -79,6 +83,18 @@ impl Worker {
     /// What no platform has acknowledged, and what was not answered, now that the command has ended.
     pub(in crate::shim) fn left(&self) -> Vec<Outcome> {
         self.desk.borrow().left(now_micros())
+    }
+
+    /// Writes down what the worker has at hand, before it gets the newest of it: should this process be killed, the
+    /// task has still lost an attempt.
+    pub(super) fn note(&self) {
+        let attempts = Attempts {
+            incarnation: self.incarnation.clone(),
+            held: self.desk.borrow().open(),
+        };
+        if let Err(error) = self.files.put_attempts(&attempts) {
+            complain(&format!("what the worker has is not written down: {error}"));
+        }
     }
 
     /// Where the output ends, with all that was written before.
