@@ -7,6 +7,7 @@ pub mod api;
 pub mod auth;
 pub mod content;
 mod deadline;
+mod gather;
 pub mod ingress;
 pub mod listener;
 pub mod revise;

@@ -208,11 +208,19 @@ fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 fn strip(headers: &mut HeaderMap) {
     // Most have none of these, and few headers at all: one look at each is cheaper than to look each of these up.
-    let is_stripped = |name: &HeaderName| *name == CONNECTION || HOP_BY_HOP.contains(name);
-    if !headers.keys().any(is_stripped) {
+    let (mut connection, mut others) = (false, false);
+    for name in headers.keys() {
+        connection |= *name == CONNECTION;
+        others |= HOP_BY_HOP.contains(name);
+    }
+    if connection && !names_headers(headers) {
+        headers.remove(CONNECTION);
+        connection = false;
+    }
+    if !connection && !others {
         return;
     }
-    if headers.contains_key(CONNECTION) {
+    if connection {
         let named: Vec<HeaderName> = options(headers)
             .filter_map(|option| option.parse().ok())
             .filter(|name| !KEPT.contains(name))
@@ -225,6 +233,16 @@ fn strip(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
+}
+
+/// Whether `Connection` lists more than whether it goes on.
+fn names_headers(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONNECTION).iter();
+    let only = values.next().filter(|_| values.next().is_none());
+    only.is_none_or(|only| {
+        let only = only.as_bytes();
+        !only.eq_ignore_ascii_case(b"keep-alive") && !only.eq_ignore_ascii_case(b"close")
+    })
 }
 
 /// Removes what only we may say, also where it is written with `_`.

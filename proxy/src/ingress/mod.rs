@@ -160,7 +160,7 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             Ok(response) => response,
             Err((failure, body)) => {
                 if let Some(body) = body.filter(|_| !asks) {
-                    drain(body).await;
+                    Box::pin(drain(body)).await;
                 }
                 let mut headers = HeaderMap::new();
                 if let Some(accept) = accept {
@@ -199,14 +199,17 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             return Err((Failure::bad_framing(), Some(body)));
         }
         let arrived = Instant::now();
-        let (routed, key, upstream, pooled) = match self.reach(target, &parts).await {
+        let (routed, key, upstream, pooled) = match self.reach(target, &parts, arrived).await {
             Ok(reached) => reached,
             Err(failure) => return Err((failure, Some(body))),
         };
         // Nobody asks about a request that had to wait for nothing.
-        let routing = match routed.start {
-            Some(_) => arrived.elapsed(),
-            None => Duration::ZERO,
+        let (routing, now) = match routed.start {
+            Some(_) => {
+                let now = Instant::now();
+                (now.duration_since(arrived), now)
+            }
+            None => (Duration::ZERO, arrived),
         };
 
         let mut body = (!body.is_end_stream()).then_some(body);
@@ -244,7 +247,9 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             slot: on_upgrade.as_ref().and_then(|_| client.slot()),
             on_upgrade,
         };
-        let sent = self.send(&exchange.key, upstream, pooled, request).await;
+        let until = tokio::time::Instant::from_std(now) + self.settings.answer;
+        let sent = self.send(&exchange.key, (upstream, pooled), request, until);
+        let sent = sent.await;
         let (response, upstream) = sent.map_err(|failure| (failure, None))?;
         if let Some(answered) = answered {
             answered.store(true, Ordering::Relaxed);
@@ -259,15 +264,17 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         &self,
         target: &Target,
         parts: &Parts,
+        now: Instant,
     ) -> Result<(Routed, Key, Box<Upstream>, bool), Failure> {
         let mut asked = 1;
         loop {
             let routed = self.backends.route(target, parts).await?;
             let key = (routed.endpoint.clone(), routed.port);
-            if let Some(upstream) = self.pool.take(&key) {
+            if let Some(upstream) = self.pool.take(&key, now) {
                 return Ok((routed, key, upstream, true));
             }
-            let error = match self.connect(&key).await {
+            // What is rare is kept apart: a warm request moves its future about, and that is as large as all it may wait for.
+            let error = match Box::pin(self.connect(&key)).await {
                 Ok(upstream) => return Ok((routed, key, upstream, false)),
                 Err(error) => error,
             };
@@ -275,9 +282,8 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             let (endpoint, port) = &key;
             let unreachable = self
                 .backends
-                .unreachable(target, endpoint, *port, &error, again)
-                .await;
-            match unreachable {
+                .unreachable(target, endpoint, *port, &error, again);
+            match Box::pin(unreachable).await {
                 Unreachable::RouteAgain if again => asked += 1,
                 Unreachable::RouteAgain => return Err(Failure::connect(endpoint, *port, &error)),
                 Unreachable::Fail(failure) => return Err(*failure),
@@ -298,14 +304,12 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
     async fn send(
         &self,
         key: &Key,
-        mut upstream: Box<Upstream>,
-        pooled: bool,
+        (mut upstream, pooled): (Box<Upstream>, bool),
         request: Request<Outbound>,
+        until: tokio::time::Instant,
     ) -> Result<(Response<Incoming>, Box<Upstream>), Failure> {
-        let limit = self.settings.answer;
-        let until = || tokio::time::Instant::now() + limit;
         let replay = (pooled && is_replayable(&request)).then(|| Replay::of(&request));
-        let request = match upstream.send(request, until()).await {
+        let request = match upstream.send(request, until).await {
             Ok(response) => return Ok((response, upstream)),
             Err(SendError::Unsent(request)) => *request,
             Err(SendError::Reset(error)) => match replay {
@@ -314,14 +318,25 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
                 }
                 _ => return Err(broken(error.as_ref())),
             },
-            Err(SendError::Late) => return Err(Failure::timeout(limit)),
+            Err(SendError::Late) => return Err(Failure::timeout(self.settings.answer)),
         };
+        Box::pin(self.send_anew(key, request)).await
+    }
+
+    /// Sends a request that another connection was lost with.
+    async fn send_anew(
+        &self,
+        key: &Key,
+        request: Request<Outbound>,
+    ) -> Result<(Response<Incoming>, Box<Upstream>), Failure> {
+        let limit = self.settings.answer;
         let (endpoint, port) = key;
         let mut upstream = self
             .connect(key)
             .await
             .map_err(|error| Failure::connect(endpoint, *port, &error))?;
-        match upstream.send(request, until()).await {
+        let until = tokio::time::Instant::now() + limit;
+        match upstream.send(request, until).await {
             Ok(response) => Ok((response, upstream)),
             Err(SendError::Unsent(_)) => Err(Failure::reset()),
             Err(SendError::Reset(error)) => Err(broken(error.as_ref())),
@@ -356,7 +371,9 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             return Ok(Response::from_parts(parts, body));
         }
         let client = on_upgrade.ok_or_else(Failure::reset)?;
-        let (stream, early) = upstream.into_stream().await.ok_or_else(Failure::reset)?;
+        let (stream, early) = Box::pin(upstream.into_stream())
+            .await
+            .ok_or_else(Failure::reset)?;
         let (guard, half_open) = (routed.guard, self.settings.half_open);
         tokio::spawn(async move {
             upgrade::join(client, stream, early, half_open).await;

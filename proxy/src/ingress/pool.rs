@@ -39,8 +39,8 @@ impl Pool {
         Arc::new(Self { idle, state })
     }
 
-    /// The one that was used last and can still be used.
-    pub(super) fn take(&self, key: &Key) -> Option<Box<Upstream>> {
+    /// The one that was used last and can still be used `now`.
+    pub(super) fn take(&self, key: &Key, now: Instant) -> Option<Box<Upstream>> {
         loop {
             let (mut upstream, since) = {
                 let mut state = self.state();
@@ -48,7 +48,7 @@ impl Pool {
                 state.count -= 1;
                 taken
             };
-            if since.elapsed() < self.idle && upstream.is_alive() {
+            if now.saturating_duration_since(since) < self.idle && upstream.is_alive() {
                 return Some(upstream);
             }
         }

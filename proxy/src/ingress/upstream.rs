@@ -14,18 +14,18 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::body::Outbound;
 use super::pool::{Key, Pool};
 use crate::deadline::Deadline;
+use crate::gather::Gather;
 
 /// The largest head of an answer.
 const MAX_HEAD: usize = 256 * 1024;
 
-type Connection = http1::Connection<TokioIo<TcpStream>, Outbound>;
+type Connection = http1::Connection<Gather, Outbound>;
 
 /// An open connection.
 pub(super) struct Upstream {
@@ -83,7 +83,7 @@ impl Upstream {
     pub(super) async fn open(stream: TcpStream) -> hyper::Result<Box<Self>> {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
+            .handshake(Gather::new(stream))
             .await?;
         let link = Link {
             connection: Some(connection),

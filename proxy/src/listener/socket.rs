@@ -6,14 +6,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+
+use crate::gather::Gather;
 
 /// A socket whose peer has to take a byte now and then, where there are some for it.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TokioIo<TcpStream>,
+    stream: Gather,
     stall: Duration,
     /// Runs while the peer takes nothing.
     timer: Option<Pin<Box<Sleep>>>,
@@ -23,7 +24,7 @@ impl Socket {
     /// The peer may take nothing for `stall`.
     pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
         Self {
-            stream: TokioIo::new(stream),
+            stream: Gather::new(stream),
             stall,
             timer: None,
         }

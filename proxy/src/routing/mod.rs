@@ -82,7 +82,7 @@ impl Routing {
         }
         let arrived = Instant::now();
         let frozen = self.frozen(&service);
-        let job = self.until_ready(&service, &admitted).await?;
+        let job = Box::pin(self.until_ready(&service, &admitted)).await?;
         let start = match frozen {
             Some(frozen) if frozen == (job.id, job.run) => thaw(arrived.elapsed()),
             _ => cold_start(&job, arrived.elapsed()),
@@ -109,7 +109,7 @@ impl Routing {
             .admit(&self.platform, request, &job.account, false)?;
         let arrived = Instant::now();
         let frozen = job.frozen;
-        let job = self.until_job_ready(job).await?;
+        let job = Box::pin(self.until_job_ready(job)).await?;
         let start = frozen.then(|| thaw(arrived.elapsed()));
         routed(&job, port, admitted, start)
     }
