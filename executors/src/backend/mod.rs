@@ -126,9 +126,15 @@ impl Backend {
         }
     }
 
-    /// Whether what a run runs in can be made before it is known that the run is wanted.
-    pub fn makes_early(&self) -> bool {
-        matches!(self, Self::Process(_))
+    /// Whether what a run of an image runs in can be made at once, before it is known that the run is wanted.
+    pub async fn makes_early(&self, image: Option<&str>) -> bool {
+        match self {
+            Self::Process(_) => true,
+            Self::Docker(docker) => {
+                let image = image.unwrap_or_default();
+                docker.has_image(image).await.unwrap_or_default()
+            }
+        }
     }
 
     /// Makes what a run will run in, unless it is there, and as long as it is `wanted`. Its command is held until
@@ -136,7 +142,7 @@ impl Backend {
     pub async fn make_early(&self, run: &Run, wanted: impl Fn() -> bool) -> Result<(), StartError> {
         match self {
             Self::Process(process) => Ok(process.make_early(run, wanted).await?),
-            Self::Docker(_) => Ok(()),
+            Self::Docker(docker) => Ok(docker.make_early(run, wanted).await?),
         }
     }
 
@@ -144,7 +150,7 @@ impl Backend {
     pub async fn discard_early(&self, name: &str) -> Result<(), RunError> {
         match self {
             Self::Process(process) => Ok(process.discard(name).await?),
-            Self::Docker(_) => Ok(()),
+            Self::Docker(docker) => Ok(docker.discard_early(name).await?),
         }
     }
 

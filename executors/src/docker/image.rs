@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::engine::{Engine, Error, QUICK, call, if_there, until_answered};
 use super::error::ImageError;
+use super::start::Docker;
 
 /// Where it is told what takes time: a line each, for people.
 pub type Notes = mpsc::Sender<String>;
@@ -20,8 +21,41 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How long a registry may take to say whether it has an image.
 const REGISTRY: Duration = Duration::from_secs(10);
 
+// === impl Docker ===
+
+impl Docker {
+    /// Whether an image is on the engine.
+    pub async fn has_image(&self, image: &str) -> Result<bool, Error> {
+        is_there(&self.engine, image).await
+    }
+
+    /// Why an image is neither here nor to be had; none where it is.
+    pub async fn lacks(&self, image: &str) -> Option<String> {
+        match is_there(&self.engine, image).await {
+            Ok(true) => None,
+            Ok(false) => unreachable(&self.engine, image).await,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Sees to it that an image is there; says in notes what takes time.
+    pub async fn prepare(&self, image: &str, notes: Notes) -> Result<(), ImageError> {
+        if is_there(&self.engine, image).await? {
+            return Ok(());
+        }
+        let pull = async {
+            // Somebody else may have pulled it meanwhile.
+            if is_there(&self.engine, image).await? {
+                return Ok(());
+            }
+            pull(&self.engine, image, &notes).await
+        };
+        self.pulling.take(image.to_owned(), pull).await
+    }
+}
+
 /// Whether an image is there.
-pub(super) async fn is_there(engine: &Engine, image: &str) -> Result<bool, Error> {
+async fn is_there(engine: &Engine, image: &str) -> Result<bool, Error> {
     let inspected = || async {
         let inspected = engine.docker.inspect_image(image);
         let found: Option<ImageInspect> =
@@ -32,7 +66,7 @@ pub(super) async fn is_there(engine: &Engine, image: &str) -> Result<bool, Error
 }
 
 /// Why an image can't be had from its registry; none where it can.
-pub(super) async fn unreachable(engine: &Engine, image: &str) -> Option<String> {
+async fn unreachable(engine: &Engine, image: &str) -> Option<String> {
     let asked = engine.docker.inspect_registry_image(image, None);
     let asked = call("ask a registry", REGISTRY, asked).await;
     asked.err().map(|error| match error {
@@ -43,7 +77,7 @@ pub(super) async fn unreachable(engine: &Engine, image: &str) -> Option<String> 
 }
 
 /// Pulls an image that isn't there.
-pub(super) async fn pull(engine: &Engine, image: &str, notes: &Notes) -> Result<(), ImageError> {
+async fn pull(engine: &Engine, image: &str, notes: &Notes) -> Result<(), ImageError> {
     let clock = Instant::now();
     tell(notes, format!("[pulling the image {image}]\n"));
     let missing = |reason: String| ImageError::Missing {

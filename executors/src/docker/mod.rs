@@ -5,6 +5,7 @@
 
 mod archive;
 mod container;
+mod early;
 mod engine;
 mod error;
 mod found;

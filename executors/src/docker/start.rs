@@ -13,11 +13,11 @@ use eai_core::turns::Turns;
 
 use super::archive::ImageBytes;
 use super::container::{Place, body};
+use super::early::{Early, Made};
 use super::engine::{Engine, Error, QUICK, SLOW, call, socket, until_answered};
-use super::error::{ImageError, StartError, Unusable};
+use super::error::{StartError, Unusable};
 use super::found;
 use super::gateway::Gateways;
-use super::image::{self, Notes};
 use super::import::{self, Image, ImportError};
 use super::label::{Label, Owner};
 use super::network::Network;
@@ -55,14 +55,15 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Docker {
     settings: Settings,
-    engine: Engine,
-    network: Network,
+    pub(super) engine: Engine,
+    pub(super) network: Network,
     watch: Arc<Watch>,
     version: String,
     init: bool,
-    /// The runs being started, so that each is started by one.
-    starting: Turns<String>,
-    pulling: Turns<String>,
+    /// The runs being made or started, so that each is by one.
+    pub(super) starting: Turns<String>,
+    pub(super) early: Early,
+    pub(super) pulling: Turns<String>,
 }
 
 /// What is to be done with a container that has a run's name.
@@ -129,6 +130,7 @@ impl Docker {
             engine,
             network,
             starting: Turns::default(),
+            early: Early::default(),
             pulling: Turns::default(),
         })
     }
@@ -136,30 +138,6 @@ impl Docker {
     /// The engine's version.
     pub fn version(&self) -> &str {
         &self.version
-    }
-
-    /// Why an image is neither here nor to be had; none where it is.
-    pub async fn lacks(&self, image: &str) -> Option<String> {
-        match image::is_there(&self.engine, image).await {
-            Ok(true) => None,
-            Ok(false) => image::unreachable(&self.engine, image).await,
-            Err(error) => Some(error.to_string()),
-        }
-    }
-
-    /// Sees to it that an image is there; says in notes what takes time.
-    pub async fn prepare(&self, image: &str, notes: Notes) -> Result<(), ImageError> {
-        if image::is_there(&self.engine, image).await? {
-            return Ok(());
-        }
-        let pull = async {
-            // Somebody else may have pulled it meanwhile.
-            if image::is_there(&self.engine, image).await? {
-                return Ok(());
-            }
-            image::pull(&self.engine, image, &notes).await
-        };
-        self.pulling.take(image.to_owned(), pull).await
     }
 
     /// Makes an image of a tar that `docker save` wrote, or of the files of a root. `name` has a tag; the tar's
@@ -297,16 +275,12 @@ impl Docker {
 
     /// Makes the container, or finds it.
     async fn make(&self, run: &Run, label: &Label, attempt: usize) -> Result<There, StartError> {
+        if let Some(Made { id, address }) = self.early.take(&run.name) {
+            return Ok(There::Made(id, address));
+        }
         let (address, gateway) = until_answered(|| self.network.address(&self.engine)).await?;
         let run = &*self.served(run, label, (gateway, address)).await?;
-        let place = Place {
-            owner: &self.settings.owner,
-            network: self.network.name(),
-            address,
-            pids: self.settings.pids,
-            init: self.init,
-        };
-        let body = body(run, label, place);
+        let body = self.body(run, label, address);
         match until_answered(|| self.create(label, body.clone())).await {
             Ok(id) => Ok(There::Made(id, address)),
             Err(error) if error.status() == Some(409) => self.there(label).await,
@@ -344,7 +318,22 @@ impl Docker {
         Ok(Cow::Owned(run))
     }
 
-    async fn create(&self, label: &Label, body: ContainerCreateBody) -> Result<String, Error> {
+    pub(super) fn body(&self, run: &Run, label: &Label, address: Ipv4Addr) -> ContainerCreateBody {
+        let place = Place {
+            owner: &self.settings.owner,
+            network: self.network.name(),
+            address,
+            pids: self.settings.pids,
+            init: self.init,
+        };
+        body(run, label, place)
+    }
+
+    pub(super) async fn create(
+        &self,
+        label: &Label,
+        body: ContainerCreateBody,
+    ) -> Result<String, Error> {
         let name = label.container();
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let made = self.engine.docker.create_container(Some(options), body);
@@ -360,6 +349,11 @@ impl Docker {
         let is_ours = seen.platform.as_deref() == Some(&self.settings.owner.platform);
         match &seen.label {
             Some(found) if is_ours && found == label => match (&seen.status, seen.address) {
+                // Another executor hoped for the run, and removes what it made.
+                (Status::Made, _) if !self.settings.owner.has(seen.executor.as_deref()) => {
+                    remove(&self.engine, &seen.id).await?;
+                    Ok(There::Gone)
+                }
                 (Status::Made, Some(address)) => Ok(There::Made(seen.id, address)),
                 (Status::Made, None) => Err(StartError::Taken(name)),
                 (Status::Runs | Status::Ended(_), _) => Ok(There::Begun(Box::new(seen))),
@@ -403,7 +397,7 @@ impl Docker {
         if attempt == ATTEMPTS {
             return false;
         }
-        if message.contains("Address already in use") {
+        if message.contains("Address already in use") || message.contains("No such container") {
             return true;
         }
         // Somebody tidied up.

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::engine::{Engine, Error, QUICK, call, if_there, until_answered};
-use super::label::{self, Label, PLATFORM};
+use super::label::{self, EXECUTOR, Label, PLATFORM};
 use crate::backend::Exit;
 
 /// How the first process begins to say that it could not run the command.
@@ -27,6 +27,8 @@ pub(super) struct Seen {
     /// Which run it is; none where it is nobody's.
     pub(super) label: Option<Label>,
     pub(super) platform: Option<String>,
+    /// Whose of the platform's executors it is; none where it is everybody's.
+    pub(super) executor: Option<String>,
     pub(super) metadata: Value,
     pub(super) address: Option<Ipv4Addr>,
     /// Its first process on this machine.
@@ -119,6 +121,7 @@ impl Seen {
             id: found.id.unwrap_or_default(),
             label: Label::read(&labels),
             platform: labels.get(PLATFORM).cloned(),
+            executor: labels.get(EXECUTOR).cloned(),
             metadata: label::metadata(&labels),
             // The one that was given, which it has before it starts and after it ended, too.
             address: given

@@ -1,4 +1,4 @@
-//! Sandboxes that are made while the log still writes that their runs are wanted.
+//! Sandboxes and containers that are made while the log still writes that their runs are wanted.
 //!
 //! The command of such a run is held until this executor has claimed it; where it does not get the claim, nothing
 //! of it is left.
@@ -14,7 +14,7 @@ use eai_core::subject::Address;
 use tokio::sync::{oneshot, watch};
 
 use super::life::Life;
-use super::{Shared, Wish, folder_name};
+use super::{Shared, Wish, folder_name, image};
 
 /// How long a run may be expected before its sandbox is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +45,8 @@ impl Early {
         }
     }
 
-    fn expects(&self, run: RunId) -> bool {
+    /// Whether a run is expected, and not settled yet.
+    pub(super) fn expects(&self, run: RunId) -> bool {
         self.runs().contains_key(&run)
     }
 
@@ -78,7 +79,7 @@ impl Early {
 pub(super) async fn make(shared: Arc<Shared>, expected: Arc<Expected>) {
     let backend = &shared.tools.backend;
     backend.expect();
-    if !backend.makes_early() || !shared.may_claim() {
+    if !shared.may_claim() {
         return;
     }
     let Some((run, submitted)) = what(&shared, &expected).await else {
@@ -94,6 +95,10 @@ pub(super) async fn make(shared: Arc<Shared>, expected: Arc<Expected>) {
         || is_worker
         || !shared.has_room(spec.resources.mem.mebibytes().into())
     {
+        return;
+    }
+    let image = image::of(&shared, &submitted);
+    if !backend.makes_early(image.as_deref()).await {
         return;
     }
     let Some(claim) = shared.early.expect(run) else {

@@ -15,7 +15,7 @@ use crate::queue::Seen;
 /// The shortest pause between two looks; later ones are a share of the wait so far, which is what they cost at most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// That share: one in so many.
-const PAUSE_SHARE: u32 = 10;
+const PAUSE_SHARE: u32 = 50;
 /// The longest pause until it answers.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// The pause once it answers.

@@ -37,7 +37,7 @@ impl Shared {
             let is_anybodys = match other {
                 Some(other) => !self.is_left(&other, id),
                 // A run is held before it is made, and until it was removed.
-                None => id.is_some_and(|id| self.ledger().holds(id)),
+                None => id.is_some_and(|id| self.ledger().holds(id) || self.early.expects(id)),
             };
             if is_anybodys {
                 continue;

@@ -45,36 +45,45 @@ fn sandboxes(pairs: usize) {
         &format!(
             "in sandboxes, from a request to its first byte (medians of {pairs} interleaved pairs)"
         ),
-        ("the command bare", &bare),
+        &[("the command bare", &bare)],
         &[("a stopped job", &cold), ("a frozen job", &frozen)],
     );
     where_it_went("where a stopped job's time went (Server-Timing)", &phases);
 }
 
-/// One row for each way, with how much longer it takes than the bare one of its pair.
-pub(crate) fn first_bytes(title: &str, bare: (&str, &[Duration]), ways: &[(&str, &Vec<Duration>)]) {
+/// One row for each way, with how much longer it takes than each bare one of its pair.
+pub(crate) fn first_bytes(
+    title: &str,
+    bare: &[(&str, &Vec<Duration>)],
+    ways: &[(&str, &Vec<Duration>)],
+) {
     let seconds = |times: &[Duration]| median(times.iter().map(Duration::as_secs_f64));
     let shown = |seconds: f64| format!("{:.1} ms", seconds * 1000.0);
-    let row = |name: &str, times: &[Duration], more: String| {
+    let row = |name: &str, times: &[Duration], more: Vec<String>| {
         let fastest = times.iter().min().expect("a pair");
         let slowest = times.iter().max().expect("a pair");
         let [fastest, slowest] = [fastest, slowest].map(|time| milliseconds(*time));
-        vec![
-            name.to_owned(),
-            shown(seconds(times)),
-            fastest,
-            slowest,
-            more,
-        ]
+        let mut row = vec![name.to_owned(), shown(seconds(times)), fastest, slowest];
+        row.extend(more);
+        row
     };
-    let (name, alone) = bare;
-    let mut rows = vec![row(name, alone, String::new())];
-    for (name, times) in ways {
-        let pairs = times.iter().zip(alone);
-        let more = pairs.map(|(time, alone)| time.as_secs_f64() - alone.as_secs_f64());
-        rows.push(row(name, times, shown(median(more))));
+    let mut rows = Vec::new();
+    for (name, times) in bare {
+        rows.push(row(name, times, vec![String::new(); bare.len()]));
     }
-    let header = ["", "median", "fastest", "slowest", "longer than bare"];
+    for (name, times) in ways {
+        let more = bare.iter().map(|(_, alone)| {
+            let pairs = times.iter().zip(alone.iter());
+            shown(median(pairs.map(|(time, alone)| {
+                time.as_secs_f64() - alone.as_secs_f64()
+            })))
+        });
+        rows.push(row(name, times, more.collect()));
+    }
+    let longer = bare.iter().map(|(name, _)| format!("longer than {name}"));
+    let longer: Vec<_> = longer.collect();
+    let mut header = vec!["", "median", "fastest", "slowest"];
+    header.extend(longer.iter().map(String::as_str));
     report::table(title, &header, &rows);
 }
 

@@ -1,5 +1,5 @@
 //! The part of the suite `cold` that runs in containers: a new job, a stopped one and a frozen one, next to a bare
-//! `docker run` of the same image.
+//! `docker run` of the same image: on the engine's default network, and on one of its own as a platform's jobs have it.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -17,6 +17,11 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// Where the application listens.
 const PORT: u16 = 8080;
 
+/// A network like a platform's. Dropping it removes it.
+struct Network {
+    name: String,
+}
+
 /// A container of the benchmark's own. Dropping it ends and removes it.
 struct Bare {
     id: String,
@@ -26,6 +31,8 @@ struct Bare {
 #[derive(Default)]
 struct Times {
     bare: Vec<Duration>,
+    /// On a network like a platform's.
+    apart: Vec<Duration>,
     new: Vec<Duration>,
     stopped: Vec<Duration>,
     frozen: Vec<Duration>,
@@ -40,12 +47,14 @@ pub(crate) fn run(pairs: usize) {
     let service = Service::in_container();
     let port = service.port();
     let ask = || first_byte(port, &service.host, &service.authorization);
+    let network = Network::make();
     let mut times = Times::default();
     // The first pair warms up.
     for pair in 0..=pairs {
         service.renew(pair);
         let (new, phases) = ask();
-        let bare = bare_start();
+        let bare = bare_start(&[]);
+        let apart = bare_start(&["--network", &network.name]);
         service.cool_down();
         let (stopped, _) = ask();
         service.freeze();
@@ -53,6 +62,7 @@ pub(crate) fn run(pairs: usize) {
         if pair > 0 {
             times.new.push(new);
             times.bare.push(bare);
+            times.apart.push(apart);
             times.stopped.push(stopped);
             times.frozen.push(frozen);
             times.phases.push(phases);
@@ -62,7 +72,10 @@ pub(crate) fn run(pairs: usize) {
         &format!(
             "in containers, from a request to its first byte (medians of {pairs} interleaved pairs)"
         ),
-        ("a bare `docker run`", &times.bare),
+        &[
+            ("`docker run`", &times.bare),
+            ("`docker run` on a network of its own", &times.apart),
+        ],
         &[
             ("a new job", &times.new),
             ("a stopped job", &times.stopped),
@@ -73,9 +86,9 @@ pub(crate) fn run(pairs: usize) {
 }
 
 /// Runs the same command of the same image; until the first byte of its answer.
-fn bare_start() -> Duration {
+fn bare_start(options: &[&str]) -> Duration {
     let start = Instant::now();
-    let bare = Bare::run();
+    let bare = Bare::run(options);
     let address = bare.address();
     loop {
         let answer = TcpStream::connect((address.as_str(), PORT))
@@ -88,26 +101,35 @@ fn bare_start() -> Duration {
     }
 }
 
+// === impl Network ===
+
+impl Network {
+    fn make() -> Self {
+        let name = format!("eai-bench-{}", std::process::id());
+        let alone = "com.docker.network.bridge.enable_icc=false";
+        docker(&["network", "create", "--opt", alone, &name]);
+        Self { name }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        docker(&["network", "rm", &self.name]);
+    }
+}
+
 // === impl Bare ===
 
 impl Bare {
-    /// As a job has it, but for the platform's network and limits.
-    fn run() -> Self {
+    /// As a job has it, but for its limits.
+    fn run(options: &[&str]) -> Self {
         let mount = format!("{}:/service/web.py:ro", app("web.py").display());
         let image = Backend::Docker.image();
-        let id = docker(&[
-            "run",
-            "--detach",
-            "--init",
-            "--user",
-            "13011:13011",
-            "--volume",
-            &mount,
-            &image,
-            "python3",
-            "-u",
-            "/service/web.py",
-        ]);
+        let mut arguments = vec!["run", "--detach", "--init", "--user", "13011:13011"];
+        arguments.extend(["--volume", &mount]);
+        arguments.extend(options);
+        arguments.extend([&image, "python3", "-u", "/service/web.py"]);
+        let id = docker(&arguments);
         Self { id }
     }
 
