@@ -142,7 +142,7 @@ impl Backend {
     pub async fn make_early(&self, run: &Run, wanted: impl Fn() -> bool) -> Result<(), StartError> {
         match self {
             Self::Process(process) => Ok(process.make_early(run, wanted).await?),
-            Self::Docker(docker) => Ok(docker.make_early(run, wanted).await?),
+            Self::Docker(docker) => Ok(Box::pin(docker.make_early(run, wanted)).await?),
         }
     }
 
@@ -150,7 +150,7 @@ impl Backend {
     pub async fn discard_early(&self, name: &str) -> Result<(), RunError> {
         match self {
             Self::Process(process) => Ok(process.discard(name).await?),
-            Self::Docker(docker) => Ok(docker.discard_early(name).await?),
+            Self::Docker(docker) => Ok(Box::pin(docker.discard_early(name)).await?),
         }
     }
 
@@ -168,7 +168,7 @@ impl Backend {
                     start: Duration::ZERO,
                 })
             }
-            Self::Docker(docker) => Ok(docker.start_before(run, Some(latest)).await?),
+            Self::Docker(docker) => Ok(Box::pin(docker.start_before(run, Some(latest))).await?),
         }
     }
 
