@@ -31,7 +31,7 @@ pub enum Backend {
     /// Sandboxes of bubblewrap.
     Process(Process),
     /// Containers of a Docker engine.
-    Docker(Docker),
+    Docker(Box<Docker>),
 }
 
 /// A run that was brought to its start.
