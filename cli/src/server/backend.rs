@@ -226,7 +226,7 @@ impl Chosen {
         Self {
             name: "docker",
             reason,
-            backend: Some(Arc::new(Backend::Docker(Box::new(docker)))),
+            backend: Some(Arc::new(Backend::Docker(docker))),
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum Backend {
     /// Sandboxes of bubblewrap.
     Process(Process),
     /// Containers of a Docker engine.
-    Docker(Box<Docker>),
+    Docker(Docker),
 }
 
 /// A run that was brought to its start.

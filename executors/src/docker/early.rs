@@ -2,7 +2,7 @@
 //!
 //! Nothing of them begins: a container that was made and never started is what is left where a run is not claimed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::backend::Run;
 /// The containers that this process made early, by the names of their runs.
 #[derive(Debug, Default)]
 pub(super) struct Early {
-    made: Mutex<HashMap<String, Made>>,
+    made: Mutex<BTreeMap<String, Made>>,
 }
 
 /// A container that never began.
@@ -35,7 +35,7 @@ impl Early {
         self.made().remove(run)
     }
 
-    fn made(&self) -> MutexGuard<'_, HashMap<String, Made>> {
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Made>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

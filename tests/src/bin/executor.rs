@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         };
         let engine = std::env::var("DOCKER_HOST").ok();
         let settings = docker::Settings::new(owner, engine, folder.join("docker"), shim);
-        Backend::Docker(Box::new(Docker::new(settings).await?))
+        Backend::Docker(Docker::new(settings).await?)
     };
     let settings = executor::Settings {
         id: ExecutorId(id.parse()?),
