@@ -2,6 +2,7 @@
 
 mod api;
 mod application;
+mod celery;
 mod cold;
 mod commands;
 mod containers;
@@ -13,13 +14,14 @@ mod replay;
 mod report;
 mod samples;
 mod server;
+mod tasks;
 mod wrk;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// The names of the suites, and what each measures.
-const SUITES: [(&str, &str); 3] = [
+const SUITES: [(&str, &str); 4] = [
     (
         "log",
         "the event log: a command against a bare publish, replay and fold against a bare consumer, memory",
@@ -31,6 +33,10 @@ const SUITES: [(&str, &str); 3] = [
     (
         "cold",
         "the first request to a service whose job is new, stopped or frozen, against starting its command bare",
+    ),
+    (
+        "tasks",
+        "tasks of a queue that do nothing, against Celery with a Redis that writes before it acknowledges",
     ),
 ];
 
@@ -53,6 +59,12 @@ struct Size {
     load: Duration,
     /// How often a service and its bare command are started.
     starts: usize,
+    /// How many tasks are sent at once.
+    tasks: usize,
+    /// How many are sent one by one, and waited for.
+    waits: usize,
+    /// How many are queued before anybody works on them.
+    queued: usize,
 }
 
 impl Size {
@@ -65,6 +77,9 @@ impl Size {
         loads: 7,
         load: Duration::from_secs(5),
         starts: 20,
+        tasks: 5000,
+        waits: 500,
+        queued: 100_000,
     };
     /// To see that everything runs.
     const QUICK: Self = Self {
@@ -76,6 +91,9 @@ impl Size {
         loads: 1,
         load: Duration::from_secs(1),
         starts: 2,
+        tasks: 200,
+        waits: 20,
+        queued: 1000,
     };
 }
 
@@ -101,6 +119,7 @@ pub(crate) async fn run(arguments: &[String]) -> ExitCode {
                 Ok(())
             }
             "proxy" => tokio::task::spawn_blocking(move || proxy::run(size)).await,
+            "tasks" => tokio::task::spawn_blocking(move || tasks::run(size)).await,
             _ => tokio::task::spawn_blocking(move || cold::run(size)).await,
         };
         if ran.is_err() {
