@@ -439,3 +439,25 @@ fn a_snapshot_is_what_operators_know() {
     let printed: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["worker_health"].as_array().map(Vec::len), Some(2));
 }
+
+#[tokio::test]
+async fn what_was_cleared_away_is_counted() {
+    let platform = Platform::start();
+    let queue = Queue::started(&platform, "q", 1, &[]);
+    let mut submit = platform.command(&["task", "submit", "q", "-", "--wait"]);
+    submit.stdin(std::process::Stdio::piped());
+    let mut submit = submit.spawn().unwrap();
+    let mut lines = submit.stdin.take().unwrap();
+    std::io::Write::write_all(&mut lines, b"{}\n{}\n{}\n").unwrap();
+    drop(lines);
+    assert!(submit.wait().unwrap().success());
+    assert_eq!(queue.health(&platform)["queue"]["done"], 3);
+    platform.cli(["task", "purge", "q"]).ok();
+    let health = queue.health(&platform);
+    let cleanup = json!({ "done": 3, "failed": 0, "heartbeats": 0 });
+    assert_eq!(
+        (&health["cleanup"], &health["queue"]["done"]),
+        (&cleanup, &json!(0))
+    );
+    assert_eq!(queue.status(&platform)["cleanup"], cleanup);
+}

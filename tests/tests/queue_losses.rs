@@ -2,13 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use eai_tests::queue::Queue;
-use eai_tests::{Api, Backend, Platform, Service, app, text, until_async};
+use eai_tests::{Api, Backend, Platform, Service, Setup, app, text, until, until_async};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 eai_tests::on_each_backend! {
     a_worker_lost_with_its_shim_while_nobody_looked_costs_its_task_an_attempt,
     a_worker_out_of_memory_costs_its_task_one_attempt,
+    a_platform_that_dies_with_a_task_in_its_hands_costs_it_nothing,
 }
 
 /// A queue whose handler does what its tasks say; its workers have these limits, and work.
@@ -119,4 +120,48 @@ async fn a_worker_out_of_memory_costs_its_task_one_attempt(backend: Backend) {
     queue.until_running(&platform, 2);
     let next = submit(&platform, &json!({}), &["--worker", "q:0"]);
     assert_eq!(until_status(&platform, &next, "done").await["attempts"], 1);
+}
+
+async fn a_platform_that_dies_with_a_task_in_its_hands_costs_it_nothing(backend: Backend) {
+    // Before the task is with its worker, and after its outcome is stored and before the worker knows.
+    for place in ["queue.taken", "queue.stored"] {
+        let mut platform = Platform::start_with(Setup::fail_point(place).on(backend));
+        let queue = queue(&platform, 1, &[]);
+        // It may die before it has answered, so it is sent again.
+        let command = uuid::Uuid::new_v4().to_string();
+        let task = json!({ "args": { "mark": place } }).to_string();
+        let send = ["task", "submit", "q", &task, "--command-id", &command];
+        platform.run(&send, &[]);
+        until("the platform to die", || {
+            platform.has_ended().then_some(()).ok_or("it lives")
+        });
+        platform.wait();
+        platform.set_up(Setup {
+            environment: Vec::new(),
+            ..Setup::fail_point(place).on(backend)
+        });
+        platform.up();
+        let again = [&send[..], &["--field", "id"]].concat();
+        let id = platform.run(&again, &[]).ok();
+        let done = until_status(&platform, &id, "done").await;
+        assert_eq!(
+            (&done["attempts"], &done["result"]["count"]),
+            (&json!(1), &json!(1)),
+            "{place}: {done}"
+        );
+        let next = submit(&platform, &json!({}), &[]);
+        let next = until_status(&platform, &next, "done").await;
+        assert_eq!(
+            next["result"]["count"], 2,
+            "{place}: the same worker: {next}"
+        );
+        queue.until_running(&platform, 1);
+        let events = eai_tests::tasks::events(&platform).await;
+        let own: Vec<_> = events
+            .iter()
+            .filter(|event| event.task == id)
+            .map(|event| &*event.event)
+            .collect();
+        assert_eq!(own, ["submitted", "done"], "{place}");
+    }
 }

@@ -102,7 +102,7 @@ fn what_is_wrong_is_told_and_changes_nothing() {
         (&["q", "{}", "--delay", "-1"], 1, "`delay`"),
         (&["q", "{}", "--timeout", "0"], 1, "`timeout`"),
         (&["q", r#"{"args":7}"#], 1, "`args`"),
-        (&["web", "{}"], 1, "no-queue"),
+        (&["web", "{}"], 1, "not-a-queue"),
         (&["nobody", "{}"], 1, "not-found"),
     ];
     for (arguments, code, said) in cases {
@@ -282,6 +282,14 @@ async fn a_post_to_the_url_is_a_task() {
     assert_eq!(
         service.post("/", "[1]").await.refused(),
         (400, "bad-task".into())
+    );
+    // Its workers may have ports of their own, at which nobody takes tasks.
+    let port = service.host.replacen('.', "-8080.", 1);
+    let request = service.api().request(Method::POST, "/");
+    let request = request.header("host", port).body("{}");
+    assert_eq!(
+        Answer::of(request).await.refused(),
+        (409, "takes-tasks".into())
     );
     let stranger = service.api().with_token("x").request(Method::POST, "/");
     let stranger = stranger.header("host", &service.host).body("{}");

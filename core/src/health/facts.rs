@@ -25,7 +25,7 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// Its tasks.
     pub tasks: Tasks,
-    /// How many ended tasks were cleared away lately.
+    /// How many ended tasks were cleared away in the last ten minutes.
     pub cleanup: Cleanup,
     /// Whether the event log answers.
     pub connected: bool,

@@ -14,6 +14,7 @@ use crate::ids::ServiceId;
 use crate::job::Phase;
 use crate::names::Name;
 use crate::policy::PLANNED;
+use crate::task;
 use crate::worker::{self, Condition};
 
 /// Knows the workers of queues. Cheap to clone.
@@ -65,6 +66,7 @@ impl Queues {
             let worker = workers.iter().find(|worker| worker.index == index);
             self.place(&service, index, worker.map(AsRef::as_ref))
         });
+        let now = now();
         let tasks = counted(self.tasks.counts(service.id));
         let places: Vec<_> = places.collect();
         let is_empty = tasks.pending == 0 && tasks.running == 0;
@@ -79,12 +81,21 @@ impl Queues {
             places,
             queue,
             tasks,
-            cleanup: Cleanup::default(),
+            cleanup: Cleanup {
+                done: self.cleared(service.id, task::Phase::Done, now),
+                failed: self.cleared(service.id, task::Phase::Failed, now),
+                // Signs of life are not kept, so none is cleared away.
+                heartbeats: 0,
+            },
             connected: self.log.connection().is_up(),
             listening: self.beats.listening(),
             queue_dir: self.shared(&service.name.name, "queue"),
-            now: now(),
+            now,
         })
+    }
+
+    fn cleared(&self, service: ServiceId, phase: task::Phase, now: OffsetDateTime) -> u64 {
+        self.tasks.cleared(service, phase, now) as u64
     }
 
     /// The tasks.

@@ -112,8 +112,7 @@ pub(super) async fn start(
                 run.run,
                 (Duration::ZERO, None),
             );
-            life.through(wished, left.map(|left| (left, expected)))
-                .await;
+            Box::pin(life.through(wished, left.map(|left| (left, expected)))).await;
             shared.release(id);
         });
     }

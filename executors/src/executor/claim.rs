@@ -56,7 +56,7 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
             if let Some(job) = shared.tools.live.job(live.id) {
                 shared.heed(&job);
             }
-            life.through(wished, None).await;
+            Box::pin(life.through(wished, None)).await;
         }
         Err(error) => {
             shared.early.settle(run, Claim::Lost);

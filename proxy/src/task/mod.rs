@@ -43,7 +43,7 @@ pub(crate) fn queue_of(state: &Shared, id: ServiceId) -> Result<Arc<LiveService>
     let name = &service.name.name;
     if service.queue.is_none() {
         return Err(ApiError::conflict(
-            "no-queue",
+            "not-a-queue",
             format!("service `{name}` has a URL and no queue, so it takes requests and no tasks"),
         ));
     }

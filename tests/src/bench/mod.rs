@@ -77,8 +77,8 @@ impl Size {
         loads: 7,
         load: Duration::from_secs(5),
         starts: 20,
-        tasks: 5000,
-        waits: 500,
+        tasks: 1000,
+        waits: 200,
         queued: 100_000,
     };
     /// To see that everything runs.

@@ -107,9 +107,9 @@ fn many(eai: &Eai, count: usize) {
         rate(count, number(&sent["sent"])),
         number(&drained["tasks"]) / number(&drained["drained"]),
     ));
-    let row = |name: &str, pick: fn(&[(u64, u64); 2]) -> (u64, u64)| {
-        let now = |of: &[(u64, u64); 2]| format!("{} MiB", pick(of).0);
-        let peak = format!("{} MiB", pick(&after).1);
+    let row = |name: &str, which: usize| {
+        let now = |of: &[(u64, u64); 2]| format!("{} MiB", of[which].0);
+        let peak = format!("{} MiB", after[which].1);
         vec![
             name.to_owned(),
             now(&before),
@@ -121,10 +121,7 @@ fn many(eai: &Eai, count: usize) {
     report::table(
         "Memory",
         &["", "before", "queued", "done", "peak"],
-        &[
-            row("eai server", |of| of[0]),
-            row("nats-server", |of| of[1]),
-        ],
+        &[row("eai server", 0), row("nats-server", 1)],
     );
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::queue::Queue;
 use super::{Counts, LiveTask, Place, Taken, Which};
 use crate::digest::Digest;
+use crate::health::WINDOW;
 use crate::ids::{ServiceId, TaskId};
 use crate::service::Resource;
 use crate::task::{Claim, Phase};
@@ -26,6 +27,8 @@ struct Service {
     named: Option<Arc<Resource<ServiceId>>>,
     queue: Queue,
     changed: Arc<Notify>,
+    /// What was removed in the last ten minutes: when, how it had ended, how many.
+    cleared: Vec<(OffsetDateTime, Phase, usize)>,
 }
 
 #[derive(Debug)]
@@ -192,6 +195,30 @@ impl Book {
             service.queue.remove(&task);
         }
         self.tell(&task);
+    }
+
+    /// So many tasks that had ended in a phase were removed.
+    pub(super) fn clear(
+        &mut self,
+        service: ServiceId,
+        phase: Phase,
+        tasks: usize,
+        now: OffsetDateTime,
+    ) {
+        if tasks == 0 {
+            return;
+        }
+        let cleared = &mut self.services.entry(service).or_default().cleared;
+        cleared.retain(|(at, ..)| *at > now - WINDOW);
+        cleared.push((now, phase, tasks));
+    }
+
+    /// How many tasks that had ended in a phase were removed in the last ten minutes.
+    pub(super) fn cleared(&self, service: ServiceId, phase: Phase, now: OffsetDateTime) -> usize {
+        let cleared = self.services.get(&service);
+        let cleared = cleared.into_iter().flat_map(|service| &service.cleared);
+        let lately = cleared.filter(|(at, of, _)| *at > now - WINDOW && *of == phase);
+        lately.map(|(.., tasks)| tasks).sum()
     }
 
     fn tell(&self, task: &LiveTask) {

@@ -193,6 +193,11 @@ impl Tasks {
         self.book().counts(service)
     }
 
+    /// How many tasks of a service that had ended in a phase were removed in the last ten minutes.
+    pub fn cleared(&self, service: ServiceId, phase: Phase, now: OffsetDateTime) -> usize {
+        self.book().cleared(service, phase, now)
+    }
+
     /// Up to `limit` tasks of a service that were submitted before a sequence, the newest first.
     pub fn list(
         &self,

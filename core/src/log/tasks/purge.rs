@@ -101,14 +101,23 @@ impl Purger {
         now: OffsetDateTime,
     ) -> Result<usize, Error> {
         let outlived = self.tasks.book().outlived(service, phase, kept, now);
+        let mut removed = 0;
+        let mut failure = Ok(());
         for task in &outlived {
-            self.remove(task).await?;
+            match self.remove(task).await {
+                Ok(gone) => removed += usize::from(gone),
+                Err(error) => {
+                    failure = Err(error);
+                    break;
+                }
+            }
         }
-        Ok(outlived.len())
+        self.tasks.book().clear(service, phase, removed, now);
+        failure.map(|()| removed)
     }
 
-    /// Nobody brings it back meanwhile: the log is asked once more whether anybody did.
-    async fn remove(&self, task: &LiveTask) -> Result<(), Error> {
+    /// Nobody brings it back meanwhile: the log is asked once more whether anybody did. Whether it went.
+    async fn remove(&self, task: &LiveTask) -> Result<bool, Error> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
@@ -118,7 +127,7 @@ impl Purger {
         let address = Address::new(task.account().clone(), TaskAggregate::KIND, task.id);
         let newest = self.tasks.log().newest(&address.filter()).await?;
         if newest.is_some_and(|newest| newest.sequence != task.version) {
-            return Ok(());
+            return Ok(false);
         }
         let body = json!({ "filter": address.filter() });
         let answer = self
@@ -129,7 +138,7 @@ impl Purger {
             Ok(Answer { success: true }) => {
                 self.tasks.log().forget(&address);
                 self.tasks.book().forget(task.id);
-                Ok(())
+                Ok(true)
             }
             _ => Err(Error::Unavailable(format!(
                 "task {} was not purged",
