@@ -28,6 +28,25 @@ async fn id(
         .ok_or_else(|| missing(kind, &full_name.to_string()))
 }
 
+/// The id of the service that a reference means, without a query where it is alive in memory: for what is asked again
+/// and again.
+pub(crate) async fn service_id(
+    state: &Shared,
+    caller: &Caller,
+    reference: &str,
+) -> Result<ServiceId, ApiError> {
+    let known = match reference.parse::<Reference>()? {
+        Reference::Id(id) => Some(ServiceId(id)),
+        Reference::Full(full_name) => state.live.service_named(&full_name),
+        Reference::Plain(name) => state.live.service_named(&caller.account.join(name)),
+    };
+    match known.and_then(|id| state.live.service(id)) {
+        Some(known) if caller.may_use(&known.name.account).is_ok() => Ok(known.id),
+        // What is too new for memory, or not the caller's, is told as ever.
+        _ => service(state, caller, reference).await.map(|row| row.id),
+    }
+}
+
 fn missing(kind: &str, reference: &str) -> ApiError {
     ApiError::not_found(format!(
         "there is no {kind} `{reference}`: `eai {kind} ls` lists what there is"

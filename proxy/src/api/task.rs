@@ -83,8 +83,8 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let row = resolve::service(&state, &caller, &reference).await?;
-    let service = task::queue_of(&state, row.id)?;
+    let known = resolve::service_id(&state, &caller, &reference).await?;
+    let service = task::queue_of(&state, known)?;
     let many = headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(NDJSON.as_bytes()));
