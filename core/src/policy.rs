@@ -2,9 +2,13 @@
 //!
 //! An intent is carried out as a command that is refused if the state moved on, so it may be meant twice.
 
+mod idle;
 mod queue;
+mod recovery;
 
+pub use idle::{IDLE, IdleIntent, IdlePlan, Standing, on_idle};
 pub use queue::{PLANNED, Plan, WorkerIntent, on_queue};
+pub use recovery::{Recovery, on_failures};
 
 use crate::ids::JobId;
 use crate::service::{Activated, Service, Status};

@@ -2,7 +2,7 @@ use super::*;
 use crate::digest::Digest;
 use crate::ids::{DataId, RoleId, ServiceId};
 use crate::job::configuration;
-use crate::service::{Activated, Created, Resource, Revised, Switched};
+use crate::service::{Activated, Created, Resource, Revised, Switched, Terms, Traffic};
 use uuid::Uuid;
 
 fn run(content: &str, job: u128) -> Activated {
@@ -12,6 +12,7 @@ fn run(content: &str, job: u128) -> Activated {
         revision: 1,
         key: key(content),
         worker: None,
+        by_itself: false,
     }
 }
 
@@ -36,6 +37,7 @@ fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bo
             status: Status::On,
             public: false,
             queue: None,
+            terms: Terms::default(),
         },
         status: Status::On,
         before_deactivation: Status::On,
@@ -55,6 +57,10 @@ fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bo
             run: 0,
         }),
         reusable: vec![],
+        terms: Terms::default(),
+        traffic: Traffic::Never,
+        failing: None,
+        gave_up: None,
     }
 }
 

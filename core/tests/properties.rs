@@ -171,7 +171,8 @@ proptest! {
             let after = state.as_ref().map(|service| service.status);
             let allowed = match event {
                 ServiceEvent::Created(_) => before.is_none() && matches!(after, Some(On | Off)),
-                ServiceEvent::Started(_) => (before, after) == (Some(Off), Some(On)),
+                // On already, what failed is tried again.
+                ServiceEvent::Started(_) => matches!(before, Some(On | Off)) && after == Some(On),
                 // Off already, it lets the workers go that it had kept.
                 ServiceEvent::Stopped(_) => matches!(before, Some(On | Off)) && after == Some(Off),
                 ServiceEvent::Deactivated(_) => {
@@ -181,7 +182,8 @@ proptest! {
                 ServiceEvent::Reactivated(_) => before == Some(Deactivated) && after == before_deactivation,
                 ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
                 ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
-                | ServiceEvent::HealthChanged(_) => {
+                | ServiceEvent::HealthChanged(_) | ServiceEvent::Configured(_) | ServiceEvent::Quiet(_) | ServiceEvent::Busy(_)
+                | ServiceEvent::GaveUp(_) => {
                     before == after
                 }
             };

@@ -1,13 +1,16 @@
 //! What the views know of what is alive: where the routes in memory begin.
 
 use eai_core::job::Phase;
-use eai_core::log::live::{LiveClaim, LiveExecutor, LiveJob, LiveService, LiveWorker, Snapshot};
+use eai_core::log::live::{
+    Demand, LiveClaim, LiveExecutor, LiveJob, LiveService, LiveWorker, Snapshot,
+};
 use eai_core::names::{AccountName, Name};
+use eai_core::service::Traffic;
 use eai_core::worker::Condition;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
-use super::rows::{column, number, optional, optional_json, optional_time, time};
+use super::rows::{column, number, optional, optional_json, optional_time, terms, time};
 use super::{Error, Views, checkpoint};
 
 impl Views {
@@ -60,6 +63,15 @@ fn service(row: &SqliteRow) -> Result<LiveService, Error> {
         optional(row, "config_key")?,
     );
     service.queue = optional_json(row, "queue")?;
+    service.demand = Demand {
+        terms: terms(row)?,
+        traffic: match row.try_get("traffic")? {
+            "busy" => Traffic::Busy,
+            "quiet" => Traffic::Quiet(time(row, "quiet_since")?),
+            _ => Traffic::Never,
+        },
+        stirred: time(row, "stirred_on")?,
+    };
     Ok(service)
 }
 

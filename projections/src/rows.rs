@@ -3,7 +3,7 @@
 use eai_core::digest::Digest;
 use eai_core::ids::{AccountId, DataId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
-use eai_core::service::{Queue, Status};
+use eai_core::service::{Queue, Status, Terms};
 use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -143,6 +143,10 @@ pub struct ServiceRow {
     pub public: bool,
     /// Its queue, with the workers that are wanted now; none where its front end is a URL.
     pub queue: Option<Queue>,
+    /// On what terms its job is kept, where its front end is a URL.
+    pub terms: Terms,
+    /// Why its job is not tried again, where it failed too often.
+    pub failed: Option<String>,
     /// When it was made.
     pub created_on: OffsetDateTime,
     /// Who made it.
@@ -202,6 +206,15 @@ pub(crate) fn optional_time(row: &SqliteRow, name: &str) -> Result<Option<Offset
 pub(crate) fn number<T: TryFrom<i64>>(row: &SqliteRow, name: &str) -> Result<T, Error> {
     let number: i64 = row.try_get(name)?;
     T::try_from(number).map_err(|_| Error::Row(format!("{name}: {number}")))
+}
+
+/// On what terms the job of a service is kept.
+pub(crate) fn terms(row: &SqliteRow) -> Result<Terms, Error> {
+    let time: Option<i64> = row.try_get("idle_timeout_ms")?;
+    Ok(Terms {
+        idle_timeout_ms: time.and_then(|time| time.try_into().ok()),
+        min_ready: number(row, "min_ready")?,
+    })
 }
 
 fn sequence(row: &SqliteRow) -> Result<u64, Error> {
@@ -304,6 +317,8 @@ impl FromRow for ServiceRow {
             status: column(row, "status")?,
             public: row.try_get("public")?,
             queue: optional_json(row, "queue")?,
+            terms: terms(row)?,
+            failed: row.try_get("failed")?,
             created_on: time(row, "created_on")?,
             created_by: row.try_get("created_by")?,
             updated_on: time(row, "updated_on")?,

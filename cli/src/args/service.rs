@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::nouns::{ListArgs, RefsArgs, reference};
 use super::output::OutputArgs;
 use super::queue::{
-    HealthArgs, QueueArgs, ScaleArgs, SnapshotArgs, StatusArgs, StopArgs, WorkerArgs,
+    HealthArgs, QueueArgs, ScaleArgs, SnapshotArgs, StatusArgs, StopArgs, TermsArgs, WorkerArgs,
 };
 
 /// Verbs of a service.
@@ -77,6 +77,8 @@ pub(crate) struct NewService {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
+    pub(crate) terms: TermsArgs,
+    #[command(flatten)]
     pub(crate) queue: QueueArgs,
 }
 
@@ -128,6 +130,8 @@ pub(crate) struct UpdateService {
     /// How long it may run, in seconds; 0 is for ever
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) max_run_time: Option<u64>,
+    #[command(flatten)]
+    pub(crate) terms: TermsArgs,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
     #[command(flatten)]

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::keeper::Keeper;
 use super::live::{Change, Live, LiveJob};
 use super::queues::Queues;
+use super::upkeep::{Upkeep, Usual};
 use super::watcher::Watcher;
 use super::{Beats, Error, Log};
 use crate::aggregate::Refusal;
@@ -34,18 +35,28 @@ pub struct Controller {
     live: Live,
     watcher: Watcher,
     keeper: Keeper,
+    upkeep: Upkeep,
 }
 
 impl Controller {
     /// Policies over everything that is alive; `beats` are listened to elsewhere.
-    pub fn new(log: Log, live: Live, beats: Beats, terms: Terms, queues: Queues) -> Self {
+    pub fn new(
+        log: Log,
+        live: Live,
+        beats: Beats,
+        terms: Terms,
+        queues: Queues,
+        usual: Usual,
+    ) -> Self {
         let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
         let keeper = Keeper::new(log.clone(), live.clone(), queues);
+        let upkeep = Upkeep::new(log.clone(), live.clone(), usual);
         Self {
             log,
             live,
             watcher,
             keeper,
+            upkeep,
         }
     }
 
@@ -54,6 +65,7 @@ impl Controller {
         tokio::select! {
             () = self.follow() => {}
             () = self.keeper.run() => {}
+            () = self.upkeep.run() => {}
             never = self.watcher.run() => match never {},
         }
     }
@@ -157,7 +169,12 @@ impl Controller {
             if held != Some((live.run, claim.claim)) {
                 return Err(Refusal::conflict("job-ended", "the run ended already").into());
             }
-            Ok::<_, Error>(job::end(&live.account, &job, ended.clone()))
+            Ok::<_, Error>(job::end(
+                &live.account,
+                &job,
+                ended.clone(),
+                (context.time, false),
+            ))
         };
         self.log.settle(&context, plan).await.map(drop)
     }
@@ -184,7 +201,9 @@ impl Controller {
                 Intent::Activate => {
                     let context =
                         context(id.0, &format!("activate/{revision}")).because(service.cause);
-                    self.log.activate(&self.live, account, id, &context).await?;
+                    self.log
+                        .activate(&self.live, account, id, &context, true)
+                        .await?;
                 }
             }
         }

@@ -29,6 +29,7 @@ mod reserve;
 mod settle;
 mod setup;
 mod subscribe;
+mod upkeep;
 mod watcher;
 mod worker_beats;
 
@@ -48,6 +49,7 @@ pub use queues::Queues;
 pub use read::{Position, Recorded};
 pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up, set_up_tasks};
 pub use subscribe::Subscription;
+pub use upkeep::Usual;
 pub use worker_beats::{WorkerBeat, WorkerBeats, WorkerHeard, WorkerState};
 
 #[cfg(feature = "sabotage")]

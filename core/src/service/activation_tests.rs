@@ -26,6 +26,7 @@ fn activated(content: &str, revision: u32, job: u128, run: u32) -> Activated {
         revision,
         key: configuration(content, 1).key(),
         worker: None,
+        by_itself: false,
     }
 }
 
@@ -34,6 +35,7 @@ fn ended(job: u128, run: u32, state: Outcome) -> Event {
         job: job_id(job),
         run,
         state,
+        ending: None,
     })
 }
 
@@ -172,6 +174,7 @@ fn a_run_ends_once() {
             job: job_id(10),
             run,
             state: Outcome::Failed,
+            ending: None,
         })
     };
     assert_eq!(
@@ -206,6 +209,8 @@ fn a_command_is_over_service_and_job() {
         id: job_id(99),
         account_id: AccountId(Uuid::from_u128(5)),
         user: None,
+        by_itself: false,
+        now: OffsetDateTime::UNIX_EPOCH,
     };
     let account: AccountName = "snow.testacc".parse().unwrap();
     let parts = |given: &[Event]| {

@@ -1,6 +1,8 @@
 //! What may be asked of a service.
 
-use super::{Activated, Created, HealthChanged, JobEnded, Stopped, Switched};
+use super::{
+    Activated, Change, Created, GaveUp, HealthChanged, JobEnded, Quiet, Stopped, Switched,
+};
 use crate::job::Configuration;
 
 /// A command to one service.
@@ -33,4 +35,12 @@ pub enum Command {
     Switch(Switched),
     /// One of its jobs ended.
     EndJob(JobEnded),
+    /// Keep its job on other terms.
+    Configure(Change),
+    /// Nobody asks for it.
+    Quiet(Quiet),
+    /// Somebody asks for it again.
+    Busy,
+    /// Its job failed too often.
+    GiveUp(GaveUp),
 }

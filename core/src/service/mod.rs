@@ -4,7 +4,9 @@ mod activation;
 mod command;
 mod create;
 mod event;
+mod keep;
 mod queue;
+mod recovery;
 mod state;
 
 pub use activation::{Activation, Job, activate};
@@ -14,10 +16,15 @@ pub use event::{
     Activated, Created, Deactivated, Event, HealthChanged, JobEnded, Reactivated, Resource,
     Revised, Scaled, Started, Stopped, Switched,
 };
+pub use keep::{
+    Busy, Change, Configured, IDLE_TIMEOUT, MAX_IDLE_TIMEOUT_MS, MIN_IDLE_TIMEOUT_MS, Quiet, Terms,
+    Traffic, silence,
+};
 pub use queue::{
     HEARTBEAT_TIMEOUT_MS, MAX_TIME_MS, MAX_WORKERS, MIN_HEARTBEAT_TIMEOUT_MS, Queue,
     STOP_TIMEOUT_MS, activate_worker,
 };
+pub use recovery::{Ending, Failing, GaveUp, RESTART_LIMIT};
 pub use state::{Service, State, Status};
 
 #[cfg(test)]
@@ -85,6 +92,10 @@ impl Aggregate for ServiceAggregate {
             (Command::Activate(wanted), _) => return service.decide_activation(wanted),
             (Command::Switch(switched), _) => service.switch(switched)?,
             (Command::EndJob(ended), _) => service.end_job(ended),
+            (Command::Configure(change), _) => service.configure(*change)?,
+            (Command::Quiet(quiet), _) => service.say_quiet(quiet),
+            (Command::Busy, _) => service.say_busy(),
+            (Command::GiveUp(gave_up), _) => service.give_up(gave_up)?,
         })
     }
 
@@ -96,7 +107,7 @@ impl Aggregate for ServiceAggregate {
                 ..service
             })
         };
-        match event {
+        let state = match event {
             Event::Created(created) => Some(Service::new(created.clone())),
             Event::Started(_) => set(state, Status::On),
             Event::Stopped(_) => set(state, Status::Off).map(|service| service.follow(event)),
@@ -110,7 +121,9 @@ impl Aggregate for ServiceAggregate {
             | Event::JobEnded(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
-        }
+            Event::Configured(_) | Event::Quiet(_) | Event::Busy(_) | Event::GaveUp(_) => state,
+        };
+        state.map(|service| service.follow_traffic(event).follow_failures(event))
     }
 
     fn effect(command: &Command) -> &'static str {
@@ -126,6 +139,10 @@ impl Aggregate for ServiceAggregate {
             Command::Activate(_) => "activated",
             Command::Switch(_) => "switched",
             Command::EndJob(_) => "job_ended",
+            Command::Configure(_) => "configured",
+            Command::Quiet(_) => "quiet",
+            Command::Busy => "busy",
+            Command::GiveUp(_) => "gave_up",
         }
     }
 }
@@ -152,6 +169,7 @@ mod tests {
             status: Status::On,
             public: false,
             queue: None,
+            terms: Terms::default(),
         })
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Activated, Activation, Command, Event, HealthChanged, Job, Scaled, Service, ServiceAggregate,
-    Stopped,
+    Started, Stopped,
 };
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
@@ -177,7 +177,12 @@ impl Service {
     /// Started twice, it would be unclear whose arguments count: so a queue that runs is stopped first.
     pub(super) fn start_again(&self) -> Result<Vec<Event>, Refusal> {
         if self.queue.is_none() {
-            return Ok(vec![]);
+            // What failed is tried again, with nothing held against it.
+            let fails = self.failing.is_some() || self.gave_up.is_some();
+            return Ok(fails
+                .then_some(Event::Started(Started {}))
+                .into_iter()
+                .collect());
         }
         let name = &self.created.name;
         Err(Refusal::conflict(

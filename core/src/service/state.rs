@@ -5,7 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activated, Created, HealthChanged, Queue, Revised, Switched};
+use super::{
+    Activated, Created, Failing, GaveUp, HealthChanged, Queue, Revised, Switched, Terms, Traffic,
+};
 
 /// A service, once it was made.
 pub type State = Option<Service>;
@@ -37,6 +39,14 @@ pub struct Service {
     pub serving: Option<Switched>,
     /// The newest runs that did not succeed, one for each key and worker, newest last: a job to run again.
     pub reusable: Vec<Activated>,
+    /// On what terms it keeps its job, where its front end is a URL.
+    pub terms: Terms,
+    /// Whether anybody asks for it.
+    pub traffic: Traffic,
+    /// How its job failed, if it did since the last one that was good.
+    pub failing: Option<Failing>,
+    /// That its job failed too often, and is not tried again.
+    pub gave_up: Option<GaveUp>,
 }
 
 /// Whether a service takes traffic.

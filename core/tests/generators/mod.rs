@@ -141,7 +141,9 @@ commands! {
     };
     service: eai_core::service::Command = {
         use eai_core::ids::{RoleId, ServiceId};
-        use eai_core::service::{Activated, Command, Created, JobEnded, Queue, Resource, Status, Stopped, Switched};
+        use eai_core::service::{
+            Activated, Change, Command, Created, Ending, GaveUp, JobEnded, Queue, Quiet, Resource, Status, Stopped, Switched, Terms,
+        };
         // No service is made deactivated: `service new` makes it on, or off where it works a queue.
         let create = (one_of_few(), full_name(), prop::option::of(1..3_u32)).prop_map(|(id, full_name, workers)| {
             Command::Create(Created {
@@ -152,6 +154,7 @@ commands! {
                 status: if workers.is_some() { Status::Off } else { Status::On },
                 public: false,
                 queue: workers.map(Queue::of),
+                terms: Terms::default(),
             })
         });
         let stop = |keep_workers| Command::StopWorkers(Stopped { keep_workers, timeout_ms: Some(5) });
@@ -161,11 +164,16 @@ commands! {
         ]);
         let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
         let activate = (job_id(), 0..3_u32, 1..3_u32, configuration(), prop::option::of(0..3_u32)).prop_map(|(job, run, revision, configuration, worker)| {
-            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker })
+            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker, by_itself: false })
         });
         let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Switch(Switched { job, run }));
-        let end = (job_id(), 0..3_u32, outcome()).prop_map(|(job, run, state)| Command::EndJob(JobEnded { job, run, state }));
-        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 3 => end]
+        let ending = |state| (state == Outcome::Failed).then(|| Ending::new(moment(0), false, "exit", "code 1"));
+        let end = (job_id(), 0..3_u32, outcome()).prop_map(move |(job, run, state)| Command::EndJob(JobEnded { job, run, state, ending: ending(state) }));
+        let configure = (select(vec![None, Some(0), Some(5_000)]), prop::option::of(0..3_u32))
+            .prop_map(|(idle_timeout_ms, min_ready)| Command::Configure(Change { idle_timeout_ms, min_ready }));
+        let traffic = prop_oneof![Just(Command::Busy), (0..5_i64).prop_map(|second| Command::Quiet(Quiet { since: moment(second) }))];
+        let give_up = (1..3_u32).prop_map(|failures| Command::GiveUp(GaveUp { failures, reason: "exit".into(), message: "code 1".into() }));
+        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 4 => end, 1 => configure, 2 => traffic, 2 => give_up]
     };
     job: eai_core::job::Command = {
         use eai_core::job::{
@@ -390,4 +398,8 @@ fn raw_json() -> impl Strategy<Value = Box<RawValue>> {
         1 => strange.prop_map(Into::into),
     ]
     .prop_map(|json| RawValue::from_string(json).unwrap())
+}
+
+fn moment(second: i64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(second)
 }

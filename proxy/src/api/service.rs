@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use eai_core::command::Part;
 use eai_core::ids::{CommandId, ServiceId};
-use eai_core::service::{self, Command, New, Owned, Queue, Resource, ServiceAggregate};
+use eai_core::service::{
+    self, Command, New, Owned, Queue, Resource, ServiceAggregate, Status, Terms,
+};
 use eai_core::subject::Address;
 use eai_projections::ServiceRow;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,12 @@ pub(crate) struct Service {
     public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<Queue>,
+    /// As the platform says where it is null.
+    idle_timeout_ms: Option<u64>,
+    min_ready: u32,
+    /// Why it is in `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     access_url: String,
     created_on: String,
     created_by: String,
@@ -39,7 +47,7 @@ pub(crate) struct Service {
 
 /// A service to be made.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewService {
     name: String,
     account: Option<String>,
@@ -49,6 +57,11 @@ pub(crate) struct NewService {
     public: bool,
     /// Its front end is a queue.
     queue: Option<Queue>,
+    /// How long its job is kept that nobody asks for.
+    idle_timeout_ms: Option<u64>,
+    /// How many jobs are kept though nobody asks.
+    #[serde(default)]
+    min_ready: u32,
 }
 
 /// Times as clients see them: to the second.
@@ -61,6 +74,8 @@ pub(crate) fn shown(time: OffsetDateTime) -> String {
 }
 
 pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
+    // One that is off is not tried either way.
+    let reason = row.failed.filter(|_| row.status == Status::On);
     Service {
         id: row.id.to_string(),
         full_name: row.account.join(row.name.clone()).to_string(),
@@ -68,9 +83,15 @@ pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
         account: row.account.to_string(),
         role: row.role,
         runtime: row.runtime,
-        status: row.status.to_string(),
+        status: match reason {
+            Some(_) => "error".into(),
+            None => row.status.to_string(),
+        },
         public: row.public,
         queue: row.queue,
+        idle_timeout_ms: row.terms.idle_timeout_ms,
+        min_ready: row.terms.min_ready,
+        reason,
         access_url: state.urls.service(row.id),
         created_on: shown(row.created_on),
         created_by: row.created_by,
@@ -138,6 +159,10 @@ pub(crate) async fn create(
             role,
             public: wanted.public,
             queue: wanted.queue,
+            terms: Terms {
+                idle_timeout_ms: wanted.idle_timeout_ms.filter(|time| *time > 0),
+                min_ready: wanted.min_ready,
+            },
         },
     )?;
     let context = command::context(&caller, id, &headers);
@@ -164,6 +189,8 @@ async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<Service
         (Some(service), Some(updated_on)) => ServiceRow {
             status: service.status,
             queue: service.queue,
+            terms: service.terms,
+            failed: service.gave_up.map(|gave_up| gave_up.told().to_owned()),
             updated_on,
             ..row
         },

@@ -44,6 +44,19 @@ pub trait Backends: Send + Sync + 'static {
         let failure = Failure::connect(endpoint, port, error);
         std::future::ready(Unreachable::Fail(Box::new(failure)))
     }
+
+    /// Told that the connection broke before there was an answer. Says what the client is told.
+    ///
+    /// `known` says that it is known who asks.
+    fn broken(
+        &self,
+        _target: &Target,
+        _endpoint: &Endpoint,
+        failure: Failure,
+        _known: bool,
+    ) -> impl Future<Output = Failure> + Send {
+        std::future::ready(failure)
+    }
 }
 
 /// Opens connections to endpoints.

@@ -249,8 +249,15 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         };
         let until = tokio::time::Instant::from_std(now) + self.settings.answer;
         let sent = self.send(&exchange.key, (upstream, pooled), request, until);
-        let sent = sent.await;
-        let (response, upstream) = sent.map_err(|failure| (failure, None))?;
+        let (response, upstream) = match sent.await {
+            Ok(sent) => sent,
+            Err(failure) if failure.is_reset() => {
+                let (endpoint, known) = (&exchange.key.0, exchange.routed.identity.is_some());
+                let broken = self.backends.broken(target, endpoint, failure, known);
+                return Err((Box::pin(broken).await, None));
+            }
+            Err(failure) => return Err((failure, None)),
+        };
         if let Some(answered) = answered {
             answered.store(true, Ordering::Relaxed);
         }

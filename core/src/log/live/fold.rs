@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, Live, LiveClaim, LiveExecutor, LiveJob, LiveService};
+use super::{Change, Demand, Live, LiveClaim, LiveExecutor, LiveJob, LiveService, Still};
 use crate::account::{self, AccountAggregate};
 use crate::aggregate::{Aggregate, DecodeError, Event as _};
 use crate::command::Cause;
@@ -55,7 +55,8 @@ impl Live {
             ServiceAggregate::KIND => {
                 let event = decode::<ServiceAggregate>(parts, data)?;
                 if let Ok(id) = id.parse() {
-                    self.service_event(id, &account, &envelope.actor, (sequence, cause), event);
+                    let (actor, from) = (&envelope.actor, (sequence, envelope.time, cause));
+                    self.service_event(id, &account, actor, from, event);
                 }
             }
             JobAggregate::KIND => {
@@ -92,7 +93,7 @@ impl Live {
         id: ServiceId,
         account: &AccountName,
         actor: &str,
-        (sequence, cause): (u64, Cause),
+        (sequence, time, cause): (u64, OffsetDateTime, Cause),
         event: service::Event,
     ) {
         use service::Event;
@@ -103,6 +104,7 @@ impl Live {
             let actor = actor.to_owned();
             let mut service = LiveService::new(id, name, status, public, actor, runtime, None);
             service.queue = created.queue;
+            service.demand = Demand::new(created.terms, time);
             service.cause = Some(cause);
             service.version = sequence;
             self.put_service(service);
@@ -114,6 +116,7 @@ impl Live {
         let mut service = LiveService::clone(&service);
         service.cause = Some(cause);
         service.version = sequence;
+        service.demand.follow(&event, time);
         match event {
             Event::Started(_) => service.status = Status::On,
             Event::Stopped(_) => service.status = Status::Off,
@@ -125,12 +128,13 @@ impl Live {
                     queue.workers = scaled.workers;
                 }
             }
+            Event::Configured(configured) => {
+                if let Some(queue) = &mut service.queue {
+                    queue.idle_timeout_ms = configured.terms.idle_timeout_ms;
+                }
+            }
             // Jobs tell what is alive; policies want to know all the same.
-            Event::Created(_)
-            | Event::Activated(_)
-            | Event::Switched(_)
-            | Event::JobEnded(_)
-            | Event::HealthChanged(_) => {}
+            _ => {}
         }
         self.put_service(self.routed(service));
     }
@@ -183,11 +187,14 @@ impl Live {
                 job.ready = false;
                 job.unready = Some(unready.reason);
             }
-            Event::Frozen(_) => job.frozen = true,
-            Event::Thawed(_) => job.frozen = false,
+            Event::Frozen(frozen) => {
+                job.frozen = true;
+                job.still = Some(Still::new(&frozen, time));
+            }
+            Event::Thawed(_) => (job.frozen, job.still) = (false, None),
             Event::Cancelling(cancelling) => {
                 job.phase = Phase::Cancelling;
-                job.frozen = false;
+                (job.frozen, job.still) = (false, None);
                 job.cancel_reason = Some(cancelling.reason);
                 let drain = cancelling.drain_ms.and_then(|ms| i64::try_from(ms).ok());
                 job.drain_until = drain.map(|ms| time + Duration::milliseconds(ms));
@@ -195,7 +202,7 @@ impl Live {
             Event::Ended(ended) => {
                 job.phase = ended.state.into();
                 job.ready = false;
-                job.frozen = false;
+                (job.frozen, job.still) = (false, None);
                 job.endpoint = None;
                 job.ended = Some(ended);
             }
@@ -206,7 +213,7 @@ impl Live {
                 job.phase = Phase::Queuing;
                 job.claim = None;
                 job.ready = false;
-                job.frozen = false;
+                (job.frozen, job.still) = (false, None);
                 job.endpoint = None;
                 job.phases = None;
                 job.ready_on = None;

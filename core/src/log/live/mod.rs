@@ -4,6 +4,7 @@
 //! sequence and then follows the log; reading it takes no lock. It decides nothing: a command that was planned
 //! on it is corrected by its expectation.
 
+mod demand;
 mod executors;
 mod expected;
 mod feed;
@@ -25,6 +26,7 @@ use crate::job::{Ended, Endpoint, Phase, Phases, Submitted};
 use crate::names::{AccountName, FullName};
 use crate::service::{Queue, Status};
 
+pub use demand::{Demand, Still};
 pub use executors::LiveExecutor;
 pub use expected::Expected;
 pub use feed::Feed;
@@ -86,6 +88,8 @@ pub struct LiveService {
     pub key: Option<Digest>,
     /// Its queue, with the number of workers that is wanted now.
     pub queue: Option<Queue>,
+    /// Whether anybody asks for it.
+    pub demand: Demand,
     /// The jobs that are alive, oldest first.
     pub jobs: Vec<JobId>,
     /// The job that requests go to, while it takes traffic and one is ready.
@@ -126,6 +130,8 @@ pub struct LiveJob {
     pub unready: Option<String>,
     /// Whether the run is held still.
     pub frozen: bool,
+    /// More of that, if it came by here.
+    pub still: Option<Still>,
     /// Where the run is reached.
     pub endpoint: Option<Endpoint>,
     /// When the run was asked for.
@@ -409,6 +415,7 @@ impl LiveService {
             runtime,
             key,
             queue: None,
+            demand: Demand::default(),
             jobs: Vec::new(),
             route: None,
             cause: None,
@@ -442,6 +449,7 @@ impl LiveJob {
             ready: false,
             unready: None,
             frozen: false,
+            still: None,
             endpoint: None,
             since: OffsetDateTime::UNIX_EPOCH,
             phases: None,
