@@ -147,7 +147,8 @@ fn every_form_of_output() {
     assert_eq!(rows.len(), 2, "one object a line: {lines}");
     assert_eq!(rows[0]["id"], *id);
     let fields: Vec<_> = rows[0].as_object().unwrap().keys().cloned().collect();
-    let expected = "accessUrl account createdBy createdOn fullName id name public role runtime status updatedOn";
+    let expected = "accessUrl account createdBy createdOn fullName id idleTimeoutMs minReady \
+                    name public role runtime status updatedOn";
     assert_eq!(fields.join(" "), expected);
     assert!(is_time(&text(&rows[0]["createdOn"])), "{lines}");
     assert_eq!(rows[0]["createdOn"], rows[0]["updatedOn"]);
