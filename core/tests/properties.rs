@@ -161,7 +161,7 @@ proptest! {
 
     #[test]
     fn a_service_changes_only_as_allowed(commands in generators::service::commands()) {
-        use Status::{Deactivated, Off, On};
+        use Status::{Deactivated, Deleted, Off, On};
         let history = run::<ServiceAggregate>(&commands)?;
         let mut state: ServiceState = None;
         let mut before_deactivation = None;
@@ -171,7 +171,9 @@ proptest! {
             let after = state.as_ref().map(|service| service.status);
             let allowed = match event {
                 ServiceEvent::Created(_) => before.is_none() && matches!(after, Some(On | Off)),
-                ServiceEvent::Started(_) => (before, after) == (Some(Off), Some(On)),
+                // On already, it tries a revision again that failed.
+                ServiceEvent::Started(_) => matches!(before, Some(On | Off)) && after == Some(On),
+                ServiceEvent::Deleted(_) => before != Some(Deleted) && after == Some(Deleted),
                 // Off already, it lets the workers go that it had kept.
                 ServiceEvent::Stopped(_) => matches!(before, Some(On | Off)) && after == Some(Off),
                 ServiceEvent::Deactivated(_) => {
@@ -181,7 +183,8 @@ proptest! {
                 ServiceEvent::Reactivated(_) => before == Some(Deactivated) && after == before_deactivation,
                 ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
                 ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
-                | ServiceEvent::HealthChanged(_) => {
+                | ServiceEvent::HealthChanged(_) | ServiceEvent::Draining(_) | ServiceEvent::Drained(_)
+                | ServiceEvent::Restarted(_) => {
                     before == after
                 }
             };

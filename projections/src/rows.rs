@@ -1,7 +1,7 @@
 //! What the views know of each thing, typed.
 
 use eai_core::digest::Digest;
-use eai_core::ids::{AccountId, DataId, OrganizationId, RoleId, ServiceId, UserId};
+use eai_core::ids::{AccountId, DataId, JobId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
 use eai_core::service::{Queue, Status};
 use serde::de::DeserializeOwned;
@@ -143,6 +143,14 @@ pub struct ServiceRow {
     pub public: bool,
     /// Its queue, with the workers that are wanted now; none where its front end is a URL.
     pub queue: Option<Queue>,
+    /// The newest revision; none until its runtime was looked at.
+    pub revision: Option<u32>,
+    /// The revision that requests go to.
+    pub serving_revision: Option<u32>,
+    /// The revision that did not come to answer, and its job.
+    pub failed: Option<(u32, JobId)>,
+    /// Whether a run is on its way out.
+    pub is_leaving: bool,
     /// When it was made.
     pub created_on: OffsetDateTime,
     /// Who made it.
@@ -304,6 +312,12 @@ impl FromRow for ServiceRow {
             status: column(row, "status")?,
             public: row.try_get("public")?,
             queue: optional_json(row, "queue")?,
+            revision: row.try_get("revision")?,
+            serving_revision: row.try_get("serving_revision")?,
+            failed: row
+                .try_get::<Option<u32>, _>("failed_revision")?
+                .zip(optional(row, "failed_job")?),
+            is_leaving: row.try_get("is_leaving")?,
             created_on: time(row, "created_on")?,
             created_by: row.try_get("created_by")?,
             updated_on: time(row, "updated_on")?,

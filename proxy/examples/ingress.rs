@@ -27,7 +27,7 @@ impl Backends for One {
             identity: None,
             ours: Ours::default(),
             start: None,
-            guard: Box::new(()),
+            flight: None,
         })
     }
 }

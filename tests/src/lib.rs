@@ -17,6 +17,7 @@ mod platform;
 pub mod queue;
 mod raw;
 mod refused;
+pub mod rollout;
 mod service;
 mod stored;
 mod story;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use eai_core::lease::Terms;
 use eai_core::log::live::{Feed, Live, Snapshot};
@@ -60,6 +61,7 @@ pub(crate) struct Parts {
     pub(crate) output: Output,
     pub(crate) tasks: Tasks,
     pub(crate) backend: Option<Arc<Backend>>,
+    pub(crate) drain: Duration,
 }
 
 // === impl Alive ===
@@ -144,6 +146,7 @@ impl Parts {
             output,
             tasks,
             backend: chosen.backend.clone(),
+            drain: args.drain_timeout.into(),
         }
     }
 
@@ -168,7 +171,7 @@ impl Parts {
             executor = Some(tokio::spawn(started.run()));
         }
         // Only now: what an earlier start left is given up by nobody before it is looked at.
-        let controller = Controller::new(self.log, live, beats, terms, queues);
+        let controller = Controller::new(self.log, live, beats, terms, queues, self.drain);
         Ok(Started {
             controller: tokio::spawn(controller.run()),
             executor,

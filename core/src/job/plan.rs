@@ -16,6 +16,7 @@ pub fn end(account: &AccountName, job: &Job, ended: Ended) -> Vec<Box<dyn AnyPar
             job: id,
             run: ended.run,
             state,
+            failed_revision: None,
         });
         let service = behind.service.id;
         parts.push(Part::<ServiceAggregate>::on(account.clone(), service, command).boxed());

@@ -26,6 +26,7 @@ mod publish;
 mod queues;
 mod read;
 mod reserve;
+mod roller;
 mod settle;
 mod setup;
 mod subscribe;

@@ -82,6 +82,7 @@ impl Story {
             job: job_id(10 + index),
             run: 0,
             state: outcome,
+            failed_revision: None,
         }));
         self.worker(index as usize).run_is = RunIs::Over(Over {
             outcome,

@@ -3,21 +3,25 @@
 mod activation;
 mod command;
 mod create;
+mod delete;
 mod event;
 mod queue;
+mod rollout;
 mod state;
 
 pub use activation::{Activation, Job, activate};
 pub use command::Command;
 pub use create::{New, Owned, create};
+pub use delete::delete;
 pub use event::{
-    Activated, Created, Deactivated, Event, HealthChanged, JobEnded, Reactivated, Resource,
-    Revised, Scaled, Started, Stopped, Switched,
+    Activated, Created, Deactivated, Deleted, Drained, Draining, Event, HealthChanged, JobEnded,
+    Reactivated, Resource, Restarted, Revised, Scaled, Started, Stopped, Switched,
 };
 pub use queue::{
     HEARTBEAT_TIMEOUT_MS, MAX_TIME_MS, MAX_WORKERS, MIN_HEARTBEAT_TIMEOUT_MS, Queue,
     STOP_TIMEOUT_MS, activate_worker,
 };
+pub use rollout::{Leaving, Rollout};
 pub use state::{Service, State, Status};
 
 #[cfg(test)]
@@ -47,6 +51,7 @@ impl Aggregate for ServiceAggregate {
             (_, Some(service)) => service,
         };
         Ok(match (command, service.status) {
+            (_, Status::Deleted) => return service.decide_deleted(command),
             (Command::Start, Status::Off) => vec![Event::Started(Started {})],
             (Command::Start, Status::Deactivated) => {
                 return Err(Refusal::conflict(
@@ -84,6 +89,10 @@ impl Aggregate for ServiceAggregate {
             (Command::Revise(configuration), _) => service.revise(configuration),
             (Command::Activate(wanted), _) => return service.decide_activation(wanted),
             (Command::Switch(switched), _) => service.switch(switched)?,
+            (Command::Drain(draining), _) => service.drain(draining)?,
+            (Command::Drained(drained), _) => service.drained(drained),
+            (Command::Restart { after }, _) => service.restart(*after)?,
+            (Command::Delete, _) => vec![Event::Deleted(Deleted {})],
             (Command::EndJob(ended), _) => service.end_job(ended),
         })
     }
@@ -98,15 +107,19 @@ impl Aggregate for ServiceAggregate {
         };
         match event {
             Event::Created(created) => Some(Service::new(created.clone())),
-            Event::Started(_) => set(state, Status::On),
+            Event::Started(_) => set(state, Status::On).map(|service| service.follow(event)),
             Event::Stopped(_) => set(state, Status::Off).map(|service| service.follow(event)),
             Event::Deactivated(_) => {
                 set(state, Status::Deactivated).map(|service| service.follow(event))
             }
+            Event::Deleted(_) => set(state, Status::Deleted).map(|service| service.follow(event)),
             Event::Reactivated(reactivated) => set(state, reactivated.status),
             Event::Revised(_)
             | Event::Activated(_)
             | Event::Switched(_)
+            | Event::Draining(_)
+            | Event::Drained(_)
+            | Event::Restarted(_)
             | Event::JobEnded(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
@@ -125,6 +138,10 @@ impl Aggregate for ServiceAggregate {
             Command::Revise(_) => "revised",
             Command::Activate(_) => "activated",
             Command::Switch(_) => "switched",
+            Command::Drain(_) => "draining",
+            Command::Drained(_) => "drained",
+            Command::Restart { .. } => "restarted",
+            Command::Delete => "deleted",
             Command::EndJob(_) => "job_ended",
         }
     }

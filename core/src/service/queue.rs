@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Activated, Activation, Command, Event, HealthChanged, Job, Scaled, Service, ServiceAggregate,
-    Stopped,
+    Started, Stopped,
 };
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
@@ -177,7 +177,11 @@ impl Service {
     /// Started twice, it would be unclear whose arguments count: so a queue that runs is stopped first.
     pub(super) fn start_again(&self) -> Result<Vec<Event>, Refusal> {
         if self.queue.is_none() {
-            return Ok(vec![]);
+            let tries_again = self.rollout.failed.is_some();
+            return Ok(tries_again
+                .then_some(Event::Started(Started {}))
+                .into_iter()
+                .collect());
         }
         let name = &self.created.name;
         Err(Refusal::conflict(

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activated, Created, HealthChanged, Queue, Revised, Switched};
+use super::{Activated, Created, HealthChanged, Queue, Revised, Rollout, Switched};
 
 /// A service, once it was made.
 pub type State = Option<Service>;
@@ -35,6 +35,8 @@ pub struct Service {
     pub queue: Option<Queue>,
     /// The run that requests go to.
     pub serving: Option<Switched>,
+    /// How it comes from one revision to the next.
+    pub rollout: Rollout,
     /// The newest runs that did not succeed, one for each key and worker, newest last: a job to run again.
     pub reusable: Vec<Activated>,
 }
@@ -49,6 +51,8 @@ pub enum Status {
     Off,
     /// It is put away; only reactivation brings it back.
     Deactivated,
+    /// It is no more; its history stays.
+    Deleted,
 }
 
 impl fmt::Display for Status {
@@ -57,6 +61,7 @@ impl fmt::Display for Status {
             Self::On => "on",
             Self::Off => "off",
             Self::Deactivated => "deactivated",
+            Self::Deleted => "deleted",
         })
     }
 }

@@ -141,7 +141,9 @@ commands! {
     };
     service: eai_core::service::Command = {
         use eai_core::ids::{RoleId, ServiceId};
-        use eai_core::service::{Activated, Command, Created, JobEnded, Queue, Resource, Status, Stopped, Switched};
+        use eai_core::service::{
+            Activated, Command, Created, Drained, Draining, JobEnded, Queue, Resource, Status, Stopped, Switched,
+        };
         // No service is made deactivated: `service new` makes it on, or off where it works a queue.
         let create = (one_of_few(), full_name(), prop::option::of(1..3_u32)).prop_map(|(id, full_name, workers)| {
             Command::Create(Created {
@@ -157,15 +159,23 @@ commands! {
         let stop = |keep_workers| Command::StopWorkers(Stopped { keep_workers, timeout_ms: Some(5) });
         let others = select(vec![
             Command::Start, Command::Stop, Command::Deactivate, Command::Reactivate,
-            stop(false), stop(true), Command::Scale { workers: 1 }, Command::Scale { workers: 2 },
+            stop(false), stop(true), Command::Delete, Command::Scale { workers: 1 }, Command::Scale { workers: 2 },
         ]);
         let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
         let activate = (job_id(), 0..3_u32, 1..3_u32, configuration(), prop::option::of(0..3_u32)).prop_map(|(job, run, revision, configuration, worker)| {
             Command::Activate(Activated { job, run, revision, key: configuration.key(), worker })
         });
-        let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Switch(Switched { job, run }));
-        let end = (job_id(), 0..3_u32, outcome()).prop_map(|(job, run, state)| Command::EndJob(JobEnded { job, run, state }));
-        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 3 => end]
+        let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| {
+            Command::Switch(Switched { job, run, revision: None, drain_ms: Some(5) })
+        });
+        let drain = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Drain(Draining { job, run, drain_ms: 5 }));
+        let drained = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Drained(Drained { job, run, cut: 1 }));
+        let restart = (0..4_u32).prop_map(|after| Command::Restart { after });
+        let end = (job_id(), 0..3_u32, outcome()).prop_map(|(job, run, state)| {
+            Command::EndJob(JobEnded { job, run, state, failed_revision: None })
+        });
+        let rollout = prop_oneof![drain, drained, restart];
+        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 3 => end, 3 => rollout]
     };
     job: eai_core::job::Command = {
         use eai_core::job::{

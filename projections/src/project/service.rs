@@ -3,13 +3,14 @@
 use eai_core::service::{Event, Status};
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Error, Fact};
+use super::{Error, Fact, rollout};
 
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
     fact: &Fact<'_>,
     event: Event,
 ) -> Result<(), Error> {
+    rollout::apply(connection, fact, &event).await?;
     let status = match event {
         Event::Created(created) => {
             let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
@@ -41,19 +42,8 @@ pub(super) async fn apply(
         Event::Started(_) => Status::On,
         Event::Stopped(_) => Status::Off,
         Event::Deactivated(_) => Status::Deactivated,
+        Event::Deleted(_) => Status::Deleted,
         Event::Reactivated(reactivated) => reactivated.status,
-        Event::Revised(revised) => {
-            let text =
-                "UPDATE services SET revision = ?, config_key = ?, updated_on = ? WHERE id = ?";
-            sqlx::query(text)
-                .bind(revised.revision)
-                .bind(revised.key.to_string())
-                .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(connection)
-                .await?;
-            return Ok(());
-        }
         Event::Scaled(scaled) => {
             let text = "UPDATE services SET queue = json_set(queue, '$.workers', ?), updated_on = ? WHERE id = ?";
             sqlx::query(text)
@@ -65,9 +55,14 @@ pub(super) async fn apply(
             return Ok(());
         }
         // Jobs and workers tell their own story.
-        Event::Activated(_) | Event::Switched(_) | Event::JobEnded(_) | Event::HealthChanged(_) => {
-            return Ok(());
-        }
+        Event::Activated(_)
+        | Event::HealthChanged(_)
+        | Event::Revised(_)
+        | Event::Restarted(_)
+        | Event::Switched(_)
+        | Event::Draining(_)
+        | Event::Drained(_)
+        | Event::JobEnded(_) => return Ok(()),
     };
     sqlx::query("UPDATE services SET status = ?, updated_on = ? WHERE id = ?")
         .bind(status.to_string())

@@ -55,7 +55,8 @@ impl Live {
             ServiceAggregate::KIND => {
                 let event = decode::<ServiceAggregate>(parts, data)?;
                 if let Ok(id) = id.parse() {
-                    self.service_event(id, &account, &envelope.actor, (sequence, cause), event);
+                    let at = (sequence, envelope.time, cause);
+                    self.service_event(id, &account, &envelope.actor, at, event);
                 }
             }
             JobAggregate::KIND => {
@@ -92,7 +93,7 @@ impl Live {
         id: ServiceId,
         account: &AccountName,
         actor: &str,
-        (sequence, cause): (u64, Cause),
+        (sequence, time, cause): (u64, OffsetDateTime, Cause),
         event: service::Event,
     ) {
         use service::Event;
@@ -114,12 +115,22 @@ impl Live {
         let mut service = LiveService::clone(&service);
         service.cause = Some(cause);
         service.version = sequence;
+        self.roll(&mut service, time, &event);
         match event {
             Event::Started(_) => service.status = Status::On,
             Event::Stopped(_) => service.status = Status::Off,
             Event::Deactivated(_) => service.status = Status::Deactivated,
             Event::Reactivated(reactivated) => service.status = reactivated.status,
             Event::Revised(revised) => service.key = Some(revised.key),
+            Event::Deleted(_) => {
+                service.status = Status::Deleted;
+                let names = self.inner.names.pin();
+                // Another service may have the name by now.
+                names.compute(service.name.clone(), |held| match held {
+                    Some((_, holder)) if *holder == id => papaya::Operation::Remove,
+                    _ => papaya::Operation::<ServiceId, ()>::Abort(()),
+                });
+            }
             Event::Scaled(scaled) => {
                 if let Some(queue) = &mut service.queue {
                     queue.workers = scaled.workers;
@@ -128,7 +139,10 @@ impl Live {
             // Jobs tell what is alive; policies want to know all the same.
             Event::Created(_)
             | Event::Activated(_)
+            | Event::Restarted(_)
             | Event::Switched(_)
+            | Event::Draining(_)
+            | Event::Drained(_)
             | Event::JobEnded(_)
             | Event::HealthChanged(_) => {}
         }
@@ -201,6 +215,7 @@ impl Live {
             }
             Event::Retried(retried) => {
                 job.run = retried.run;
+                job.flights = Arc::default();
                 job.since = time;
                 job.unready = None;
                 job.phase = Phase::Queuing;
@@ -269,6 +284,7 @@ impl Live {
             started: true,
             lost: false,
             draining,
+            mem_mib: started.mem_mib,
         };
         self.inner.executors.pin().insert(id, Arc::new(executor));
         self.tell_of_runs(id);

@@ -8,6 +8,7 @@ mod executors;
 mod expected;
 mod feed;
 mod fold;
+mod rollout;
 mod workers;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::command::Cause;
 use crate::digest::Digest;
+use crate::flights::Flights;
 use crate::ids::{AccountId, DataId, ExecutorId, JobId, ServiceId};
 use crate::job::{Ended, Endpoint, Phase, Phases, Submitted};
 use crate::names::{AccountName, FullName};
@@ -28,6 +30,7 @@ use crate::service::{Queue, Status};
 pub use executors::LiveExecutor;
 pub use expected::Expected;
 pub use feed::Feed;
+pub use rollout::{LiveLeaving, LiveRollout};
 pub use workers::LiveWorker;
 
 /// How many changes a slow listener may be behind before it has to look at everything.
@@ -86,6 +89,8 @@ pub struct LiveService {
     pub key: Option<Digest>,
     /// Its queue, with the number of workers that is wanted now.
     pub queue: Option<Queue>,
+    /// What serves, and what is on its way out.
+    pub rollout: LiveRollout,
     /// The jobs that are alive, oldest first.
     pub jobs: Vec<JobId>,
     /// The job that requests go to, while it takes traffic and one is ready.
@@ -114,8 +119,12 @@ pub struct LiveJob {
     pub worker: Option<u32>,
     /// The port on which it answers.
     pub port: u16,
+    /// The memory that it may have, in MiB.
+    pub mem_mib: u64,
     /// The current run.
     pub run: u32,
+    /// The requests that this process has in flight to the run.
+    pub flights: Arc<Flights>,
     /// Where the run is.
     pub phase: Phase,
     /// Who has the run.
@@ -226,7 +235,10 @@ impl Live {
         }
         for service in snapshot.services {
             let id = service.id;
-            live.inner.names.pin().insert(service.name.clone(), id);
+            if service.status != Status::Deleted {
+                live.inner.names.pin().insert(service.name.clone(), id);
+            }
+            live.close_leaving(&service);
             live.put_service(service);
         }
         for job in live.jobs() {
@@ -375,8 +387,8 @@ impl Live {
             // What the service is to run now, even where that is an earlier configuration again.
             // A queue takes tasks, and no requests.
             _ if service.queue.is_some() => None,
-            Status::On => ready.max_by_key(|job| (job.key == service.key, job.revision)),
-            Status::Off | Status::Deactivated => None,
+            Status::On => service.choose(ready),
+            Status::Off | Status::Deactivated | Status::Deleted => None,
         };
         LiveService { route, ..service }
     }
@@ -409,6 +421,7 @@ impl LiveService {
             runtime,
             key,
             queue: None,
+            rollout: LiveRollout::default(),
             jobs: Vec::new(),
             route: None,
             cause: None,
@@ -436,7 +449,9 @@ impl LiveJob {
             key: None,
             worker: None,
             port,
+            mem_mib: 0,
             run: 0,
+            flights: Arc::default(),
             phase: Phase::Queuing,
             claim: None,
             ready: false,
@@ -464,6 +479,13 @@ impl LiveJob {
             revision: behind.map_or(0, |behind| behind.revision),
             key: behind.map(|behind| behind.key),
             worker: behind.and_then(|behind| behind.worker),
+            mem_mib: submitted
+                .configuration
+                .spec
+                .resources
+                .mem
+                .mebibytes()
+                .into(),
             ..Self::queuing(submitted.id, account, port)
         }
     }
