@@ -2,7 +2,7 @@ use super::*;
 use crate::digest::Digest;
 use crate::ids::{DataId, RoleId, ServiceId};
 use crate::job::configuration;
-use crate::service::{Activated, Created, Resource, Revised, Status, Switched};
+use crate::service::{Activated, Created, Resource, Revised, Status, Switched, Terms, Traffic};
 use uuid::Uuid;
 
 pub(super) fn run(content: &str, job: u128) -> Activated {
@@ -12,6 +12,7 @@ pub(super) fn run(content: &str, job: u128) -> Activated {
         revision: 1,
         key: key(content),
         worker: None,
+        by_itself: false,
     }
 }
 
@@ -41,6 +42,7 @@ pub(super) fn service(
             status: Status::On,
             public: false,
             queue: None,
+            terms: Terms::default(),
         },
         status: Status::On,
         before_deactivation: Status::On,
@@ -63,6 +65,10 @@ pub(super) fn service(
         }),
         rollout: crate::service::Rollout::default(),
         reusable: vec![],
+        terms: Terms::default(),
+        traffic: Traffic::Never,
+        failing: None,
+        gave_up: None,
     }
 }
 

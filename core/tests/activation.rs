@@ -18,14 +18,16 @@ use eai_core::job::{
 use eai_core::names::AccountName;
 use eai_core::policy::{self, Intent};
 use eai_core::service::{
-    self, Activated, Created, Resource, Service, ServiceAggregate, Status, Switched,
+    self, Activated, Created, Resource, Service, ServiceAggregate, Status, Switched, Terms,
 };
 use eai_core::spec::Spec;
 use eai_core::subject::Address;
 use proptest::prelude::*;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 const SERVICE: ServiceId = ServiceId(Uuid::from_u128(1));
+const LATER: OffsetDateTime = time::macros::datetime!(2026-01-01 00:00 UTC);
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -107,6 +109,7 @@ impl World {
             status: Status::On,
             public: false,
             queue: None,
+            terms: Terms::default(),
         };
         world.on_service(service::Command::Create(created)).unwrap();
         world.revise(0);
@@ -180,6 +183,9 @@ impl World {
             id: JobId(Uuid::from_u128(self.next)),
             account_id: AccountId(Uuid::from_u128(5)),
             user: None,
+            by_itself: false,
+            // Long after every failure.
+            now: LATER,
         };
         let before = self.service();
         let (run, parts) = service::activate(&account(), &before, &job)?;
@@ -244,7 +250,13 @@ impl World {
             return;
         }
         let ended = ended(job.run, claim, state);
-        self.execute(&job::end(&account(), job, ended)).unwrap();
+        self.execute(&job::end(
+            &account(),
+            job,
+            ended,
+            (OffsetDateTime::UNIX_EPOCH, false),
+        ))
+        .unwrap();
     }
 
     /// What the controller does, and what it does again.
@@ -263,7 +275,7 @@ impl World {
                 }
             }
             let drains = policy::Drains {
-                now: time::OffsetDateTime::UNIX_EPOCH,
+                now: OffsetDateTime::UNIX_EPOCH,
                 until: Vec::new(),
                 no_room: self.next.is_multiple_of(3),
             };
@@ -330,7 +342,8 @@ impl World {
             Step::Late(at) => {
                 if let Some(job) = self.pick(*at).filter(|job| job.claims > 1) {
                     let late = ended(job.run, Some(job.claims - 1), Outcome::Failed);
-                    let parts = job::end(&account(), &job, late);
+                    let parts =
+                        job::end(&account(), &job, late, (OffsetDateTime::UNIX_EPOCH, false));
                     assert!(
                         self.execute(&parts).is_err(),
                         "an older claim ended the run"

@@ -171,7 +171,7 @@ proptest! {
             let after = state.as_ref().map(|service| service.status);
             let allowed = match event {
                 ServiceEvent::Created(_) => before.is_none() && matches!(after, Some(On | Off)),
-                // On already, it tries a revision again that failed.
+                // On already, what failed is tried again.
                 ServiceEvent::Started(_) => matches!(before, Some(On | Off)) && after == Some(On),
                 ServiceEvent::Deleted(_) => before != Some(Deleted) && after == Some(Deleted),
                 // Off already, it lets the workers go that it had kept.
@@ -184,7 +184,8 @@ proptest! {
                 ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
                 ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
                 | ServiceEvent::HealthChanged(_) | ServiceEvent::Draining(_) | ServiceEvent::Drained(_)
-                | ServiceEvent::Restarted(_) => {
+                | ServiceEvent::Restarted(_) | ServiceEvent::Configured(_) | ServiceEvent::Quiet(_)
+                | ServiceEvent::Busy(_) | ServiceEvent::GaveUp(_) => {
                     before == after
                 }
             };

@@ -3,15 +3,17 @@
 use eai_core::ids::ServiceId;
 use eai_core::job::Phase;
 use eai_core::log::live::{
-    LiveClaim, LiveExecutor, LiveJob, LiveLeaving, LiveRollout, LiveService, LiveWorker, Snapshot,
+    Demand, LiveClaim, LiveExecutor, LiveJob, LiveLeaving, LiveRollout, LiveService, LiveWorker,
+    Snapshot,
 };
 use eai_core::names::{AccountName, Name};
+use eai_core::service::Traffic;
 use eai_core::spec::Spec;
 use eai_core::worker::Condition;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
-use super::rows::{column, json, number, optional, optional_json, optional_time, time};
+use super::rows::{column, json, number, optional, optional_json, optional_time, terms, time};
 use super::{Error, Views, checkpoint};
 
 impl Views {
@@ -75,6 +77,15 @@ fn service(row: &SqliteRow, leaving: &[(ServiceId, LiveLeaving)]) -> Result<Live
         optional(row, "config_key")?,
     );
     service.queue = optional_json(row, "queue")?;
+    service.demand = Demand {
+        terms: terms(row)?,
+        traffic: match row.try_get("traffic")? {
+            "busy" => Traffic::Busy,
+            "quiet" => Traffic::Quiet(time(row, "quiet_since")?),
+            _ => Traffic::Never,
+        },
+        stirred: time(row, "stirred_on")?,
+    };
     let run: Option<u32> = row.try_get("serving_run")?;
     let leaving = leaving.iter().filter(|(of, _)| *of == service.id);
     service.rollout = LiveRollout {

@@ -3,7 +3,7 @@
 use eai_core::digest::Digest;
 use eai_core::ids::{AccountId, DataId, JobId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
-use eai_core::service::{Queue, Status};
+use eai_core::service::{Queue, Status, Terms};
 use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -143,6 +143,10 @@ pub struct ServiceRow {
     pub public: bool,
     /// Its queue, with the workers that are wanted now; none where its front end is a URL.
     pub queue: Option<Queue>,
+    /// On what terms its job is kept, where its front end is a URL.
+    pub terms: Terms,
+    /// Why its job is not tried again, where it failed too often.
+    pub gave_up: Option<String>,
     /// The newest revision; none until its runtime was looked at.
     pub revision: Option<u32>,
     /// The revision that requests go to.
@@ -210,6 +214,15 @@ pub(crate) fn optional_time(row: &SqliteRow, name: &str) -> Result<Option<Offset
 pub(crate) fn number<T: TryFrom<i64>>(row: &SqliteRow, name: &str) -> Result<T, Error> {
     let number: i64 = row.try_get(name)?;
     T::try_from(number).map_err(|_| Error::Row(format!("{name}: {number}")))
+}
+
+/// On what terms the job of a service is kept.
+pub(crate) fn terms(row: &SqliteRow) -> Result<Terms, Error> {
+    let time: Option<i64> = row.try_get("idle_timeout_ms")?;
+    Ok(Terms {
+        idle_timeout_ms: time.and_then(|time| time.try_into().ok()),
+        min_ready: number(row, "min_ready")?,
+    })
 }
 
 fn sequence(row: &SqliteRow) -> Result<u64, Error> {
@@ -312,6 +325,8 @@ impl FromRow for ServiceRow {
             status: column(row, "status")?,
             public: row.try_get("public")?,
             queue: optional_json(row, "queue")?,
+            terms: terms(row)?,
+            gave_up: row.try_get("gave_up")?,
             revision: row.try_get("revision")?,
             serving_revision: row.try_get("serving_revision")?,
             failed: row

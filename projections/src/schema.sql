@@ -103,6 +103,15 @@ CREATE TABLE services (
     failed_job       TEXT,
     -- Its queue with the workers that are wanted now, as JSON.
     queue      TEXT,
+    -- On what terms its job is kept; NULL is what is usual.
+    idle_timeout_ms INTEGER,
+    min_ready  INTEGER NOT NULL,
+    -- never, busy or quiet: since when, and when somebody last asked of whom the log knows.
+    traffic     TEXT NOT NULL,
+    quiet_since TEXT,
+    stirred_on  TEXT NOT NULL,
+    -- Why its job is not tried again.
+    gave_up     TEXT,
     created_on TEXT NOT NULL,
     created_by TEXT NOT NULL,
     updated_on TEXT NOT NULL,

@@ -28,6 +28,7 @@ impl Backends for One {
             ours: Ours::default(),
             start: None,
             flight: None,
+            guard: Box::new(()),
         })
     }
 }

@@ -13,3 +13,4 @@ pub mod listener;
 pub mod revise;
 pub mod routing;
 pub mod task;
+pub mod traffic;

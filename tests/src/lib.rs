@@ -9,6 +9,7 @@ pub mod chaos;
 mod engine;
 mod executors;
 mod following;
+pub mod idle;
 pub mod jobs;
 mod leftovers;
 mod nats;

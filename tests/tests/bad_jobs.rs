@@ -72,6 +72,8 @@ async fn a_job_that_has_no_room_to_begin_is_told(backend: Backend) {
     assert!(answer.text().contains("--mem"), "{}", answer.text());
     let job = bad.until_state("FAILED").await;
     assert_eq!(job["runs"][0]["reason"], "out-of-memory", "{job:#}");
+    // It would be tried again.
+    bad.say(&platform, "stop");
     unharmed(&platform, &neighbour, &before).await;
 }
 
@@ -96,6 +98,7 @@ async fn a_fork_bomb_stays_where_it_is_and_ends(backend: Backend) {
         matches!(reason.as_str(), "start-timeout" | "out-of-memory"),
         "{job:#}"
     );
+    bad.say(&platform, "stop");
     unharmed(&platform, &neighbour, &before).await;
 }
 

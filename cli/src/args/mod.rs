@@ -30,7 +30,7 @@ pub(crate) use nouns::{
 pub(crate) use output::{FormatArg, OutputArgs};
 pub(crate) use queue::{
     HealthArgs, HealthFormat, QueueArgs, ScaleArgs, SlaArgs, SnapshotArgs, StatusArgs, StopArgs,
-    WorkerArgs,
+    TermsArgs, WorkerArgs,
 };
 pub(crate) use serve::{BackendArg, LogFormat, ServeArgs};
 pub(crate) use service::{NewService, ServiceVerb, UpdateService};

@@ -31,10 +31,6 @@ pub(crate) struct QueueArgs {
     /// How long workers may go on with their task when they are to end, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "queue")]
     pub(crate) stop_timeout: Option<Duration>,
-    /// Have no workers while the queue is empty for so long, in seconds; the first task wakes them
-    #[arg(long, visible_alias = "scale-to-zero", value_name = "SECONDS", value_parser = seconds,
-          requires = "queue", num_args = 0..=1, default_missing_value = "300")]
-    pub(crate) idle_timeout: Option<Duration>,
     /// The command of its workers: a client of the AWS Lambda Runtime API
     #[arg(last = true, value_name = "COMMAND", requires = "queue", conflicts_with_all = ["handler", "agi_worker"])]
     pub(crate) command: Vec<String>,
@@ -153,6 +149,21 @@ pub(crate) enum HealthFormat {
     Json,
     /// Gauges
     Prometheus,
+}
+
+/// How long a service keeps what nobody asks for.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Idle options")]
+pub(crate) struct TermsArgs {
+    /// Stop its job when nobody asks for it for so long, in seconds, and freeze it after half of that; a queue has no
+    /// workers while it is empty for so long. The first request or task wakes them. 0 is as usual: 24 hours, unless
+    /// the platform says otherwise; for a queue, never
+    #[arg(long, visible_alias = "scale-to-zero", value_name = "SECONDS", value_parser = seconds,
+          num_args = 0..=1, default_missing_value = "300")]
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Keep so many jobs though nobody asks, 0 or 1: one that ends is started again
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) min_ready: Option<u32>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

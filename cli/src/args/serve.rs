@@ -68,6 +68,14 @@ pub(crate) struct ServeArgs {
     /// How long a job may go on with the requests that it has once an update moved the others away, such as 30s
     #[arg(long, value_name = "TIME", env = env::EAI_DRAIN_TIMEOUT, default_value = "30s")]
     pub(crate) drain_timeout: humantime::Duration,
+    /// How long the job of a service is kept that nobody asks for, such as 24h: frozen after half of it, stopped after all
+    #[arg(long, value_name = "TIME", env = env::EAI_IDLE_TIMEOUT, default_value = "24h",
+        value_parser = idle)]
+    pub(crate) idle_timeout: humantime::Duration,
+    /// How often in a row the job of a service may fail until it is not tried again
+    #[arg(long, value_name = "COUNT", env = env::EAI_RESTART_LIMIT,
+        default_value_t = eai_core::service::RESTART_LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) restart_limit: u32,
     /// Leave jobs running when the platform is ended with Ctrl-C, as SIGTERM does
     #[arg(long, env = env::EAI_KEEP_JOBS, value_parser = BoolishValueParser::new())]
     pub(crate) keep_jobs: bool,
@@ -107,6 +115,11 @@ fn lease(text: &str) -> Result<humantime::Duration, String> {
         return Err("it must be 1s or more".to_owned());
     }
     Ok(time)
+}
+
+/// A time that is exact to a second.
+fn idle(text: &str) -> Result<humantime::Duration, String> {
+    lease(text)
 }
 
 /// An http(s) URL with no slash at its end.

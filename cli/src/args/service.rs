@@ -10,7 +10,7 @@ use super::life::{
 use super::nouns::{ListArgs, RefsArgs, reference};
 use super::output::OutputArgs;
 use super::queue::{
-    HealthArgs, QueueArgs, ScaleArgs, SnapshotArgs, StatusArgs, StopArgs, WorkerArgs,
+    HealthArgs, QueueArgs, ScaleArgs, SnapshotArgs, StatusArgs, StopArgs, TermsArgs, WorkerArgs,
 };
 
 /// Verbs of a service.
@@ -103,6 +103,8 @@ pub(crate) struct NewService {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
+    pub(crate) terms: TermsArgs,
+    #[command(flatten)]
     pub(crate) queue: QueueArgs,
 }
 
@@ -157,6 +159,8 @@ pub(crate) struct UpdateService {
     /// Push the files of a directory, and again as they change, for ever
     #[arg(long, value_name = "DIR")]
     pub(crate) watch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) terms: TermsArgs,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
     #[command(flatten)]

@@ -138,6 +138,8 @@ async fn reached(until: ServiceUntil, row: &Row, client: &mut Client) -> Result<
     let yes = match until {
         ServiceUntil::Ready => on && newest,
         ServiceUntil::Settled => on && newest && is("rollout", "settled"),
+        // One in error is on, and its job is not tried.
+        ServiceUntil::Stopped if is("status", "error") => false,
         ServiceUntil::Stopped => {
             let id = row.text("id").unwrap_or_default().to_owned();
             let query = [("service", id.as_str()), ("state", "alive")];
@@ -149,7 +151,7 @@ async fn reached(until: ServiceUntil, row: &Row, client: &mut Client) -> Result<
         ServiceUntil::Ready | ServiceUntil::Settled if !on || is("rollout", "failed") => {
             Reached::Never
         }
-        ServiceUntil::Stopped if on => Reached::Never,
+        ServiceUntil::Stopped if on || is("status", "error") => Reached::Never,
         _ => Reached::NotYet,
     })
 }

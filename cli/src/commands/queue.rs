@@ -12,7 +12,7 @@ use super::resource::qualified;
 use super::service::SERVICE;
 use crate::args::{
     FormatArg, HealthArgs, HealthFormat, QueueArgs, ScaleArgs, SlaArgs, SnapshotArgs, StatusArgs,
-    StopArgs, WorkerArgs,
+    StopArgs, TermsArgs, WorkerArgs,
 };
 use crate::client::{Call, Client};
 use crate::error::{Error, ExitStatus};
@@ -34,7 +34,7 @@ const STATUS_COLUMNS: &[&str] = &[
 ];
 
 /// The queue of a new service as the API takes it.
-pub(super) fn queue(args: &QueueArgs) -> Option<Value> {
+pub(super) fn queue(args: &QueueArgs, terms: &TermsArgs) -> Option<Value> {
     let mut queue = Map::new();
     if !args.queue {
         return None;
@@ -43,13 +43,28 @@ pub(super) fn queue(args: &QueueArgs) -> Option<Value> {
     for (field, time) in [
         ("heartbeatTimeoutMs", args.heartbeat_timeout),
         ("stopTimeoutMs", args.stop_timeout),
-        ("idleTimeoutMs", args.idle_timeout),
+        (
+            "idleTimeoutMs",
+            terms.idle_timeout.filter(|time| !time.is_zero()),
+        ),
     ] {
         if let Some(time) = time {
             queue.insert(field.to_owned(), milliseconds(time).into());
         }
     }
     Some(queue.into())
+}
+
+/// On what terms a service keeps its job, as the API takes them; those of a new queue are its own.
+pub(super) fn terms(args: &TermsArgs) -> impl Iterator<Item = (&'static str, Value)> {
+    let time = args.idle_timeout.map(|time| milliseconds(time).into());
+    let fields = [
+        ("idleTimeoutMs", time),
+        ("minReady", args.min_ready.map(Value::from)),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(field, value)| Some((field, value?)))
 }
 
 /// The code of a worker as the API takes it.

@@ -80,8 +80,10 @@ async fn new(
     if args.public {
         body.insert("public".to_owned(), true.into());
     }
-    if let Some(queue) = queue::queue(&args.queue) {
+    let mut terms: Vec<_> = queue::terms(&args.terms).collect();
+    if let Some(queue) = queue::queue(&args.queue, &args.terms) {
         body.insert("queue".to_owned(), queue);
+        terms.retain(|(field, _)| *field != "idleTimeoutMs");
     }
     let worker = queue::worker(&args.queue.worker);
     if worker.is_some() && !args.queue.queue {
@@ -115,6 +117,12 @@ async fn new(
     if !args.queue.command.is_empty() {
         update.insert("command".to_owned(), args.queue.command.into());
     }
+    // Kept is what it is to run, once that is there.
+    update.extend(
+        terms
+            .into_iter()
+            .map(|(field, value)| (field.to_owned(), value)),
+    );
     if !update.is_empty() {
         let id = row.text("id").unwrap_or_default().to_owned();
         let body = Value::Object(update);
@@ -170,6 +178,9 @@ async fn update(
     );
     set("maxRunTime", args.max_run_time.map(Value::from));
     set("worker", queue::worker(&args.worker));
+    for (field, value) in queue::terms(&args.terms) {
+        set(field, Some(value));
+    }
     for (field, list) in [
         ("environmentVars", args.env),
         ("data", args.data),

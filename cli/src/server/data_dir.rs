@@ -123,6 +123,11 @@ impl DataDir {
         self.path.join("views")
     }
 
+    /// When services were last asked for.
+    pub(crate) fn traffic(&self) -> PathBuf {
+        self.path.join("traffic")
+    }
+
     /// Whose log it is.
     pub(crate) fn platform(&self) -> PlatformId {
         self.identity.platform

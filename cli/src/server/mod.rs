@@ -28,6 +28,7 @@ use eai_proxy::api::{Readiness, Shared, Urls};
 use eai_proxy::ingress::{self, Ingress};
 use eai_proxy::listener::{Limits, Sites, serve};
 use eai_proxy::routing::{self, Routing};
+use eai_proxy::traffic::{Teller, Traffic};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +71,10 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     };
     let roles = Box::new(started);
     let served = CancellationToken::new();
-    let site = site(&args, &roles.platform);
+    let (traffic, teller) = traffic(&args, &data, &roles.platform);
+    let told = CancellationToken::new();
+    let teller = tokio::spawn(teller.run(told.clone()));
+    let site = site(&args, &roles.platform, traffic);
     let limits = Limits::default();
     let serving = serve(listener, &site, limits, served.clone()).map_err(Error::Threads)?;
     let serving = tokio::spawn(serving);
@@ -101,16 +105,24 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     serving.await.map_err(Error::Task)?;
     // What it waits for, it finds again at the next start.
     draining.abort();
+    told.cancel();
+    teller.await.map_err(Error::Task)?;
     roles.stop(end_of_runs(reason, args.keep_jobs)).await?;
     Ok(ExitStatus::Success)
 }
 
+/// What is open to services, and who tells the log of it.
+fn traffic(args: &ServeArgs, data: &DataDir, platform: &Shared) -> (Traffic, Teller) {
+    let usual = args.idle_timeout.into();
+    eai_proxy::traffic::open(Arc::clone(platform), usual, &data.traffic())
+}
+
 /// The API on the platform's own domain, services and jobs below it.
-fn site(args: &ServeArgs, platform: &Shared) -> Sites<Routing, JobConnector> {
+fn site(args: &ServeArgs, platform: &Shared, traffic: Traffic) -> Sites<Routing, JobConnector> {
     let wait = routing::Settings {
         wait: args.request_wait.into(),
     };
-    let routing = Routing::new(Arc::clone(platform), wait);
+    let routing = Routing::new(Arc::clone(platform), wait, traffic);
     let mut settings = ingress::Settings::new(&args.domain);
     settings.behind_proxy = args.external_url.is_some();
     if platform.urls.platform().starts_with("https:") {

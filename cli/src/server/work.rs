@@ -2,14 +2,13 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use eai_core::lease::Terms;
 use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
 use eai_core::log::tasks::{self, Tasks};
-use eai_core::log::{Beats, Controller, Log, Queues, WorkerBeats};
+use eai_core::log::{Beats, Controller, Log, Policies, Queues, Usual, WorkerBeats};
 use eai_executors::backend::Backend;
 use eai_executors::executor::{Executor, Settings, Stop, Tools};
 use eai_projections::Views;
@@ -61,7 +60,7 @@ pub(crate) struct Parts {
     pub(crate) output: Output,
     pub(crate) tasks: Tasks,
     pub(crate) backend: Option<Arc<Backend>>,
-    pub(crate) drain: Duration,
+    pub(crate) policies: Policies,
 }
 
 // === impl Alive ===
@@ -146,7 +145,13 @@ impl Parts {
             output,
             tasks,
             backend: chosen.backend.clone(),
-            drain: args.drain_timeout.into(),
+            policies: Policies {
+                usual: Usual {
+                    idle_timeout: args.idle_timeout.into(),
+                    restart_limit: args.restart_limit,
+                },
+                drain: args.drain_timeout.into(),
+            },
         }
     }
 
@@ -171,7 +176,7 @@ impl Parts {
             executor = Some(tokio::spawn(started.run()));
         }
         // Only now: what an earlier start left is given up by nobody before it is looked at.
-        let controller = Controller::new(self.log, live, beats, terms, queues, self.drain);
+        let controller = Controller::new(self.log, live, beats, terms, queues, self.policies);
         Ok(Started {
             controller: tokio::spawn(controller.run()),
             executor,

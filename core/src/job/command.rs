@@ -36,6 +36,13 @@ pub enum Command {
         /// How long it may take to be done, in milliseconds.
         drain_ms: u64,
     },
+    /// End it since nobody asks for it: a run that does not answer yet, or is held still.
+    Rest {
+        /// The run.
+        run: u32,
+        /// Why.
+        reason: String,
+    },
     /// It ended.
     End(Ended),
     /// Run it again.

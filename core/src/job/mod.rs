@@ -12,7 +12,7 @@ pub use event::{
     Cancelling, Claimed, Ended, Event, ForService, Frozen, Phases, Ready, Retried, Started,
     Submitted, Thawed, Unready,
 };
-pub use plan::{cancel, drain, end, freeze, thaw};
+pub use plan::{cancel, drain, end, freeze, rest, thaw};
 pub use state::{BadEndpoint, Endpoint, Job, Outcome, Phase, State};
 
 #[cfg(test)]
@@ -85,6 +85,7 @@ impl Aggregate for JobAggregate {
                     .collect())
             }
             Command::Cancel { run, reason } => job.cancel(*run, reason, None),
+            Command::Rest { run, reason } => job.rest(*run, reason),
             Command::Drain {
                 run,
                 reason,
@@ -167,7 +168,7 @@ impl Aggregate for JobAggregate {
             Command::Unready(_) => "unready",
             Command::Freeze(_) => "frozen",
             Command::Thaw(_) => "thawed",
-            Command::Cancel { .. } | Command::Drain { .. } => "cancelling",
+            Command::Cancel { .. } | Command::Drain { .. } | Command::Rest { .. } => "cancelling",
             Command::End(_) => "ended",
             Command::Retry { .. } => "retried",
         }
@@ -231,6 +232,14 @@ impl Job {
                 format!("cannot cancel a job that is in state {ended}"),
             )),
         }
+    }
+
+    /// A run that goes on may be answering somebody: only what is held still ends because nobody asks for it.
+    fn rest(&self, run: u32, reason: &str) -> Result<Vec<Event>, Refusal> {
+        if run == self.run && self.phase == Phase::Running && !self.frozen {
+            return Err(Refusal::stale("the run goes on again"));
+        }
+        self.cancel(run, reason, None)
     }
 
     /// Whether `claim` is the one that holds `run` now.

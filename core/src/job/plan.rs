@@ -4,10 +4,27 @@ use super::{Command, Ended, Frozen, Job, JobAggregate, Outcome, Phase, Thawed};
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
 use crate::names::AccountName;
-use crate::service::{self, ServiceAggregate};
+use crate::service::{self, Ending, ServiceAggregate};
+use time::OffsetDateTime;
 
-/// The parts that end a run which came to `ended.state` by itself.
-pub fn end(account: &AccountName, job: &Job, ended: Ended) -> Vec<Box<dyn AnyPart>> {
+/// The parts that end a run which came to `ended.state` by itself, at `at`. `steady` says that it had answered for long.
+pub fn end(
+    account: &AccountName,
+    job: &Job,
+    ended: Ended,
+    (at, steady): (OffsetDateTime, bool),
+) -> Vec<Box<dyn AnyPart>> {
+    let by_itself = matches!(ended.state, Outcome::Failed | Outcome::Succeeded);
+    let ending = by_itself.then(|| Ending::new(at, steady, &ended.reason, &ended.message));
+    end_so(account, job, ended, ending)
+}
+
+fn end_so(
+    account: &AccountName,
+    job: &Job,
+    ended: Ended,
+    ending: Option<Ending>,
+) -> Vec<Box<dyn AnyPart>> {
     let state = job.outcome(ended.state);
     let id = job.submitted.id;
     let mut parts = Vec::with_capacity(2);
@@ -16,6 +33,7 @@ pub fn end(account: &AccountName, job: &Job, ended: Ended) -> Vec<Box<dyn AnyPar
             job: id,
             run: ended.run,
             state,
+            ending: ending.filter(|_| state == ended.state && behind.worker.is_none()),
             failed_revision: None,
         });
         let service = behind.service.id;
@@ -38,6 +56,15 @@ pub fn cancel(
         reason: reason.into(),
     };
     Ok(ask_to_end(account, job, (run, reason), command))
+}
+
+/// The parts that end a run because nobody asks for it; refused where it may be answering somebody.
+pub fn rest(account: &AccountName, job: &Job, run: u32, reason: &str) -> Vec<Box<dyn AnyPart>> {
+    let command = Command::Rest {
+        run,
+        reason: reason.into(),
+    };
+    ask_to_end(account, job, (run, reason), command)
 }
 
 /// The parts that end a worker's run once it is done with what it is at, or after `drain_ms`.
@@ -72,7 +99,7 @@ fn ask_to_end(
             exit_code: None,
             signal: None,
         };
-        return end(account, job, ended);
+        return end_so(account, job, ended, None);
     }
     let part = Part::<JobAggregate>::on(account.clone(), job.submitted.id, command);
     vec![part.boxed()]
@@ -90,14 +117,19 @@ pub fn freeze(
     Ok(vec![part(account, job, command)])
 }
 
-/// The parts that let a job's current run go on.
+/// The parts that let a job's current run go on; who asks for it asks for its service.
 pub fn thaw(account: &AccountName, job: &Job) -> Result<Vec<Box<dyn AnyPart>>, Refusal> {
     let (run, claim) = running(job, "thaw")?;
-    Ok(vec![part(
-        account,
-        job,
-        Command::Thaw(Thawed { run, claim }),
-    )])
+    let mut parts = Vec::with_capacity(2);
+    if let Some(behind) = &job.submitted.service
+        && behind.worker.is_none()
+    {
+        let busy = service::Command::Busy;
+        let service = behind.service.id;
+        parts.push(Part::<ServiceAggregate>::on(account.clone(), service, busy).boxed());
+    }
+    parts.push(part(account, job, Command::Thaw(Thawed { run, claim })));
+    Ok(parts)
 }
 
 fn part(account: &AccountName, job: &Job, command: Command) -> Box<dyn AnyPart> {

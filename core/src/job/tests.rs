@@ -283,7 +283,13 @@ fn readiness_comes_and_goes() {
 fn an_end_tells_the_service() {
     let account = "snow.testacc".parse().unwrap();
     let job = fold::<JobAggregate>(&with(READY, [cancelling()])).unwrap();
-    let parts = end(&account, &job, ended(0, Some(1), Outcome::Failed));
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    let parts = end(
+        &account,
+        &job,
+        ended(0, Some(1), Outcome::Failed),
+        (now, false),
+    );
     let addresses: Vec<_> = parts.iter().map(|part| part.address().kind()).collect();
     assert_eq!(addresses, ["service", "job"]);
 }
@@ -316,7 +322,7 @@ fn only_a_run_whose_command_runs_is_frozen() {
     let freeze = |account: &AccountName, job: &Job| freeze(account, job, "asked");
     for events in [RUNNING, READY] {
         assert_eq!(planned(&life(events), freeze), Ok(vec!["frozen"]));
-        assert_eq!(planned(&life(events), thaw), Ok(vec!["thawed"]));
+        assert_eq!(planned(&life(events), thaw), Ok(vec!["busy", "thawed"]));
     }
     for events in [QUEUING, QUEUED] {
         assert_eq!(planned(&life(events), freeze), Err("not-running"));

@@ -16,24 +16,29 @@ use crate::subject::Address;
 impl Log {
     /// Joins the service's live job, thawing it, runs one again, or makes a new one; answers which run it is.
     ///
-    /// Any number of callers at once, in any number of processes, lead to one run.
+    /// Any number of callers at once, in any number of processes, lead to one run. `by_itself` says that nobody asks for
+    /// it but the platform itself; who does has a frozen job go on.
     pub async fn activate(
         &self,
         live: &Live,
         account: &AccountName,
         service: ServiceId,
         context: &Context,
+        by_itself: bool,
     ) -> Result<Activated, Error> {
         let address = Address::new(account.clone(), "service", service);
-        let job = job_for(live, account, service, context)?;
+        let job = service::Job {
+            by_itself,
+            ..job_for(live, account, service, context)?
+        };
         let activated = Mutex::new(None);
         let plan = || async {
             let state = self.state::<ServiceAggregate>(&address).await?;
             let state = state.ok_or_else(|| Refusal::not_found("there is no such service"))?;
             let (run, mut parts) = service::activate(account, &state, &job)?;
-            if parts.is_empty() {
+            if parts.is_empty() && !by_itself {
                 parts = self.thawing(live, account, run.job).await?;
-            } else {
+            } else if !parts.is_empty() {
                 live.expect(Expected {
                     account: account.clone(),
                     job: run.job,
@@ -102,5 +107,7 @@ pub(super) fn job_for(
         id: JobId(context.id.aggregate(0)),
         account_id,
         user,
+        by_itself: false,
+        now: context.time,
     })
 }

@@ -13,6 +13,7 @@ use super::keeper::Keeper;
 use super::live::{Change, Live, LiveJob};
 use super::queues::Queues;
 use super::roller::Roller;
+use super::upkeep::{Upkeep, Usual};
 use super::watcher::Watcher;
 use super::{Beats, Error, Log};
 use crate::aggregate::Refusal;
@@ -36,29 +37,40 @@ pub struct Controller {
     watcher: Watcher,
     keeper: Keeper,
     roller: Roller,
+    upkeep: Upkeep,
     drain: Duration,
 }
 
+/// What holds for every service.
+#[derive(Clone, Copy, Debug)]
+pub struct Policies {
+    /// Where it says nothing else.
+    pub usual: Usual,
+    /// How long runs that requests were moved away from may go on with those they have.
+    pub drain: Duration,
+}
+
 impl Controller {
-    /// Policies over everything that is alive; `beats` are listened to elsewhere. Runs that requests were moved away
-    /// from may go on with those they have for `drain`.
+    /// Policies over everything that is alive; `beats` are listened to elsewhere.
     pub fn new(
         log: Log,
         live: Live,
         beats: Beats,
         terms: Terms,
         queues: Queues,
-        drain: Duration,
+        Policies { usual, drain }: Policies,
     ) -> Self {
         let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
         let keeper = Keeper::new(log.clone(), live.clone(), queues);
         let roller = Roller::new(log.clone(), live.clone(), drain);
+        let upkeep = Upkeep::new(log.clone(), live.clone(), usual);
         Self {
             log,
             live,
             watcher,
             keeper,
             roller,
+            upkeep,
             drain,
         }
     }
@@ -69,6 +81,7 @@ impl Controller {
             () = self.follow() => {}
             () = self.keeper.run() => {}
             () = self.roller.run() => {}
+            () = self.upkeep.run() => {}
             never = self.watcher.run() => match never {},
         }
     }
@@ -174,7 +187,12 @@ impl Controller {
             if held != Some((live.run, claim.claim)) {
                 return Err(Refusal::conflict("job-ended", "the run ended already").into());
             }
-            Ok::<_, Error>(job::end(&live.account, &job, ended.clone()))
+            Ok::<_, Error>(job::end(
+                &live.account,
+                &job,
+                ended.clone(),
+                (context.time, false),
+            ))
         };
         self.log.settle(&context, plan).await.map(drop)
     }

@@ -30,6 +30,7 @@ mod roller;
 mod settle;
 mod setup;
 mod subscribe;
+mod upkeep;
 mod watcher;
 mod worker_beats;
 
@@ -42,13 +43,14 @@ pub use append::Outcome;
 pub use beats::{Beat, Beats, Heard};
 pub use chain::Chain;
 pub use connect::{ConnectError, Connection, connect, connect_with};
-pub use controller::Controller;
+pub use controller::{Controller, Policies};
 pub use error::Error;
 pub use kind::LogKind;
 pub use queues::Queues;
 pub use read::{Position, Recorded};
 pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up, set_up_tasks};
 pub use subscribe::Subscription;
+pub use upkeep::Usual;
 pub use worker_beats::{WorkerBeat, WorkerBeats, WorkerHeard, WorkerState};
 
 #[cfg(feature = "sabotage")]

@@ -162,7 +162,7 @@ impl Roller {
                 );
                 let context = context(live.id.0, &what).because(live.cause);
                 self.log
-                    .activate(&self.live, account, live.id, &context)
+                    .activate(&self.live, account, live.id, &context, true)
                     .await
                     .map(drop)
             }

@@ -43,6 +43,7 @@ impl Story {
                 revision: 1,
                 key: configuration("a", 1).key(),
                 worker: Some(index),
+                by_itself: false,
             })
         }));
         let facts = Facts {
@@ -83,6 +84,7 @@ impl Story {
             run: 0,
             state: outcome,
             failed_revision: None,
+            ending: None,
         }));
         self.worker(index as usize).run_is = RunIs::Over(Over {
             outcome,
@@ -356,6 +358,7 @@ fn a_new_revision_comes_worker_by_worker() {
         revision: 2,
         key: configuration("b", 1).key(),
         worker: Some(0),
+        by_itself: false,
     };
     story.tell(&Event::Activated(run));
     assert!(story.plan().is_empty(), "its events are on their way");

@@ -3,13 +3,14 @@
 
 use super::{
     Activated, Command, Created, Event, JobEnded, Revised, Rollout, Service, ServiceAggregate,
-    Status,
+    Status, Traffic,
 };
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
 use crate::ids::{AccountId, JobId, UserId};
 use crate::job::{self, Configuration, ForService, JobAggregate, Outcome, Submitted};
 use crate::names::AccountName;
+use time::OffsetDateTime;
 
 /// How many jobs are remembered that could run again, each of another configuration.
 const MOST_REUSABLE: usize = 16;
@@ -34,6 +35,10 @@ pub struct Job {
     pub account_id: AccountId,
     /// Whom it runs for.
     pub user: Option<UserId>,
+    /// The platform asks by itself, and nobody else does.
+    pub by_itself: bool,
+    /// When it is asked for: what failed may have to pause.
+    pub now: OffsetDateTime,
 }
 
 /// The parts that bring a service to a live job, and the run that it will be. No parts: it is alive.
@@ -43,7 +48,7 @@ pub fn activate(
     job: &Job,
 ) -> Result<(Activated, Vec<Box<dyn AnyPart>>), Refusal> {
     let activation = service.activation(job.id)?;
-    let (activated, command) = match activation {
+    let (mut activated, command) = match activation {
         Activation::Join(activated) => return Ok((activated, Vec::new())),
         Activation::Retry(activated) => {
             let run = activated.run;
@@ -54,6 +59,8 @@ pub fn activate(
             (activated, job::Command::Submit(submitted))
         }
     };
+    service.must_not_rest(job.now)?;
+    activated.by_itself = job.by_itself;
     let (id, fresh) = (activated.job, activated.run == 0);
     let of_job = if fresh {
         Part::<JobAggregate>::new(account.clone(), id, command).boxed()
@@ -74,7 +81,6 @@ impl Service {
             queue: created.queue.clone(),
             drain_ms: 0,
             health: None,
-            created,
             desired: None,
             tried: false,
             live: Vec::new(),
@@ -82,6 +88,11 @@ impl Service {
             serving: None,
             rollout: Rollout::default(),
             reusable: Vec::new(),
+            terms: created.terms,
+            traffic: Traffic::Never,
+            failing: None,
+            gave_up: None,
+            created,
         }
     }
 
@@ -120,6 +131,7 @@ impl Service {
         if let Some(alive) = self.live.iter().rev().find(is_current) {
             return Ok(Activation::Join(alive.clone()));
         }
+        self.must_not_be_given_up()?;
         let (revision, key) = (desired.revision, desired.key);
         Ok(match self.reusable.iter().rev().find(of_desired) {
             Some(ended) => Activation::Retry(Activated {
@@ -128,6 +140,7 @@ impl Service {
                 revision,
                 key,
                 worker,
+                by_itself: false,
             }),
             None => Activation::New(Activated {
                 job: new,
@@ -135,6 +148,7 @@ impl Service {
                 revision,
                 key,
                 worker,
+                by_itself: false,
             }),
         })
     }
@@ -174,7 +188,7 @@ impl Service {
         let key = configuration.key();
         match &self.desired {
             // What failed is tried again by being said again.
-            Some(desired) if desired.key == key && self.rollout.failed.is_none() => vec![],
+            Some(desired) if desired.key == key && !self.is_held_back() => vec![],
             desired => vec![Event::Revised(Revised {
                 revision: desired.as_ref().map_or(0, |desired| desired.revision) + 1,
                 key,
@@ -188,10 +202,19 @@ impl Service {
             Some(index) => self.worker_activation(index, wanted.job)?,
             None => self.activation(wanted.job)?,
         };
+        // Who asks makes no other run of it.
+        let is_wanted = |run: &Activated| {
+            let by_itself = wanted.by_itself;
+            *wanted
+                == Activated {
+                    by_itself,
+                    ..run.clone()
+                }
+        };
         match activation {
-            Activation::Join(alive) if alive == *wanted => Ok(vec![]),
-            Activation::Retry(next) | Activation::New(next) if next == *wanted => {
-                Ok(vec![Event::Activated(next)])
+            Activation::Join(alive) if is_wanted(&alive) => Ok(vec![]),
+            Activation::Retry(next) | Activation::New(next) if is_wanted(&next) => {
+                Ok(vec![Event::Activated(wanted.clone())])
             }
             Activation::Join(_) | Activation::Retry(_) | Activation::New(_) => {
                 Err(Refusal::stale("the service moved on meanwhile"))
@@ -240,13 +263,7 @@ impl Service {
                     queue.workers = scaled.workers;
                 }
             }
-            Event::Created(_)
-            | Event::Started(_)
-            | Event::Reactivated(_)
-            | Event::Restarted(_)
-            | Event::Switched(_)
-            | Event::Draining(_)
-            | Event::Drained(_) => {}
+            _ => {}
         }
         self
     }

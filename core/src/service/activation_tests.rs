@@ -26,6 +26,7 @@ fn activated(content: &str, revision: u32, job: u128, run: u32) -> Activated {
         revision,
         key: configuration(content, 1).key(),
         worker: None,
+        by_itself: false,
     }
 }
 
@@ -35,6 +36,7 @@ fn ended(job: u128, run: u32, state: Outcome) -> Event {
         run,
         state,
         failed_revision: None,
+        ending: None,
     })
 }
 
@@ -178,6 +180,7 @@ fn a_run_ends_once() {
             run,
             state: Outcome::Failed,
             failed_revision: None,
+            ending: None,
         })
     };
     assert_eq!(
@@ -212,6 +215,8 @@ fn a_command_is_over_service_and_job() {
         id: job_id(99),
         account_id: AccountId(Uuid::from_u128(5)),
         user: None,
+        by_itself: false,
+        now: OffsetDateTime::UNIX_EPOCH,
     };
     let account: AccountName = "snow.testacc".parse().unwrap();
     let parts = |given: &[Event]| {

@@ -1,6 +1,9 @@
 //! What may be asked of a service.
 
-use super::{Activated, Created, Drained, Draining, HealthChanged, JobEnded, Stopped, Switched};
+use super::{
+    Activated, Change, Created, Drained, Draining, GaveUp, HealthChanged, JobEnded, Quiet, Stopped,
+    Switched,
+};
 use crate::job::Configuration;
 
 /// A command to one service.
@@ -44,4 +47,12 @@ pub enum Command {
     Delete,
     /// One of its jobs ended.
     EndJob(JobEnded),
+    /// Keep its job on other terms.
+    Configure(Change),
+    /// Nobody asks for it.
+    Quiet(Quiet),
+    /// Somebody asks for it again.
+    Busy,
+    /// Its job failed too often.
+    GiveUp(GaveUp),
 }

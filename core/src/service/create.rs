@@ -1,6 +1,6 @@
 //! `service new`: one command over the service, its name, and the runtime and role that come with it.
 
-use super::{Command, Created, Queue, Resource, ServiceAggregate, Status};
+use super::{Command, Created, Queue, Resource, ServiceAggregate, Status, Terms};
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
 use crate::ids::{CommandId, DataId, RoleId, ServiceId};
@@ -21,6 +21,8 @@ pub struct New {
     pub public: bool,
     /// Its queue; absent where its front end is a URL.
     pub queue: Option<Queue>,
+    /// On what terms it keeps its job, where its front end is a URL.
+    pub terms: Terms,
 }
 
 /// Whether a resource is made along with the service, or there already.
@@ -40,7 +42,15 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         role,
         public,
         queue,
+        terms,
     } = new;
+    terms.check()?;
+    if queue.is_some() && !terms.is_usual() {
+        return Err(Refusal::invalid(
+            "bad-terms",
+            "a queue keeps workers on terms of its own: `idleTimeoutMs` is part of its `queue`",
+        ));
+    }
     queue.as_ref().map_or(Ok(()), Queue::check)?;
     let id = ServiceId(command.aggregate(0));
     let mut parts = vec![name::reserve("service", &full_name, id.0)];
@@ -84,6 +94,7 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         },
         public,
         queue,
+        terms,
     };
     parts.push(Part::<ServiceAggregate>::new(account, id, Command::Create(created)).boxed());
     Ok(parts)
@@ -118,6 +129,7 @@ mod tests {
             role: Owned::Made,
             public: false,
             queue: None,
+            terms: Terms::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Queue, Status};
+use super::{Busy, Configured, Ending, GaveUp, Queue, Quiet, Status, Terms};
 use crate::aggregate::events;
 use crate::digest::Digest;
 use crate::health;
@@ -31,6 +31,9 @@ pub struct Created {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Queue")]
     pub queue: Option<Queue>,
+    /// On what terms it keeps its job, where its front end is a URL.
+    #[serde(default, skip_serializing_if = "Terms::is_usual")]
+    pub terms: Terms,
 }
 
 /// Something that a service refers to, as it was named then.
@@ -104,6 +107,13 @@ pub struct Activated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     pub worker: Option<u32>,
+    /// The platform asked by itself, and nobody else did.
+    #[serde(
+        default,
+        rename = "byItself",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub by_itself: bool,
 }
 
 /// Requests go to this run from now on.
@@ -173,6 +183,10 @@ pub struct JobEnded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32")]
     pub failed_revision: Option<u32>,
+    /// More of it, where it ended by itself and took requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Ending")]
+    pub ending: Option<Ending>,
 }
 
 /// The health of a service's workers is another than before.
@@ -231,5 +245,13 @@ events! {
         Scaled(Scaled) = "scaled" 1,
         /// The health of a service's workers is another than before.
         HealthChanged(HealthChanged) = "health_changed" 1,
+        /// On what terms a service keeps its job changed.
+        Configured(Configured) = "configured" 1,
+        /// Nothing was open to a service for a while: the time until its job is frozen and stopped counts from `since`.
+        Quiet(Quiet) = "quiet" 1,
+        /// A service that was quiet is asked for again.
+        Busy(Busy) = "busy" 1,
+        /// A service's job failed too often in a row: it is not tried again until the service is updated or started.
+        GaveUp(GaveUp) = "gave_up" 1,
     }
 }

@@ -5,7 +5,9 @@ mod command;
 mod create;
 mod delete;
 mod event;
+mod keep;
 mod queue;
+mod recovery;
 mod rollout;
 mod state;
 
@@ -17,10 +19,15 @@ pub use event::{
     Activated, Created, Deactivated, Deleted, Drained, Draining, Event, HealthChanged, JobEnded,
     Reactivated, Resource, Restarted, Revised, Scaled, Started, Stopped, Switched,
 };
+pub use keep::{
+    Busy, Change, Configured, IDLE_TIMEOUT, MAX_IDLE_TIMEOUT_MS, MIN_IDLE_TIMEOUT_MS, Quiet, Terms,
+    Traffic, silence,
+};
 pub use queue::{
     HEARTBEAT_TIMEOUT_MS, MAX_TIME_MS, MAX_WORKERS, MIN_HEARTBEAT_TIMEOUT_MS, Queue,
     STOP_TIMEOUT_MS, activate_worker,
 };
+pub use recovery::{Ending, Failing, GaveUp, RESTART_LIMIT};
 pub use rollout::{Leaving, Rollout};
 pub use state::{Service, State, Status};
 
@@ -94,6 +101,10 @@ impl Aggregate for ServiceAggregate {
             (Command::Restart { after }, _) => service.restart(*after)?,
             (Command::Delete, _) => vec![Event::Deleted(Deleted {})],
             (Command::EndJob(ended), _) => service.end_job(ended),
+            (Command::Configure(change), _) => service.configure(*change)?,
+            (Command::Quiet(quiet), _) => service.say_quiet(quiet),
+            (Command::Busy, _) => service.say_busy(),
+            (Command::GiveUp(gave_up), _) => service.give_up(gave_up)?,
         })
     }
 
@@ -105,7 +116,8 @@ impl Aggregate for ServiceAggregate {
                 ..service
             })
         };
-        match event {
+        let state = state.map(|service| service.follow_failures(event));
+        let state = match event {
             Event::Created(created) => Some(Service::new(created.clone())),
             Event::Started(_) => set(state, Status::On).map(|service| service.follow(event)),
             Event::Stopped(_) => set(state, Status::Off).map(|service| service.follow(event)),
@@ -123,7 +135,9 @@ impl Aggregate for ServiceAggregate {
             | Event::JobEnded(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
-        }
+            Event::Configured(_) | Event::Quiet(_) | Event::Busy(_) | Event::GaveUp(_) => state,
+        };
+        state.map(|service| service.follow_traffic(event))
     }
 
     fn effect(command: &Command) -> &'static str {
@@ -143,6 +157,10 @@ impl Aggregate for ServiceAggregate {
             Command::Restart { .. } => "restarted",
             Command::Delete => "deleted",
             Command::EndJob(_) => "job_ended",
+            Command::Configure(_) => "configured",
+            Command::Quiet(_) => "quiet",
+            Command::Busy => "busy",
+            Command::GiveUp(_) => "gave_up",
         }
     }
 }
@@ -169,6 +187,7 @@ mod tests {
             status: Status::On,
             public: false,
             queue: None,
+            terms: Terms::default(),
         })
     }
 

@@ -177,8 +177,9 @@ impl Service {
     /// Started twice, it would be unclear whose arguments count: so a queue that runs is stopped first.
     pub(super) fn start_again(&self) -> Result<Vec<Event>, Refusal> {
         if self.queue.is_none() {
-            let tries_again = self.rollout.failed.is_some();
-            return Ok(tries_again
+            // What failed is tried again, with nothing held against it.
+            return Ok(self
+                .has_failed()
                 .then_some(Event::Started(Started {}))
                 .into_iter()
                 .collect());

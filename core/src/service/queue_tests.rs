@@ -38,6 +38,7 @@ fn activated(content: &str, revision: u32, (worker, job, run): (u32, u128, u32))
         revision,
         key: configuration(content, 1).key(),
         worker: Some(worker),
+        by_itself: false,
     }
 }
 
@@ -47,6 +48,7 @@ fn ended(job: u128, run: u32) -> Event {
         run,
         state: Outcome::Failed,
         failed_revision: None,
+        ending: None,
     })
 }
 
@@ -130,6 +132,8 @@ fn a_worker_brings_its_service_and_job_along() {
         id: job_id(99),
         account_id: AccountId(Uuid::from_u128(1)),
         user: None,
+        by_itself: false,
+        now: time::OffsetDateTime::UNIX_EPOCH,
     };
     let account = "snow.testacc".parse().unwrap();
     let mut given = running();

@@ -111,7 +111,7 @@ impl Service {
         };
         Ok(match self.status {
             Status::On if desired.revision != after => vec![],
-            Status::On if !self.live.is_empty() || self.rollout.failed.is_some() => {
+            Status::On if !self.live.is_empty() || self.has_failed() => {
                 let revision = after + 1;
                 vec![Event::Restarted(Restarted { revision })]
             }
@@ -205,7 +205,11 @@ impl Service {
             | Event::Reactivated(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_)
-            | Event::Deleted(_) => {}
+            | Event::Deleted(_)
+            | Event::Configured(_)
+            | Event::Quiet(_)
+            | Event::Busy(_)
+            | Event::GaveUp(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@ use crate::aggregate::testing::{fold, when};
 use crate::job::configuration;
 use crate::service::Started;
 use crate::service::tests::created;
-use crate::service::{Activation, Command, ServiceAggregate};
+use crate::service::{Activation, Command, Ending, GaveUp, ServiceAggregate};
 use uuid::Uuid;
 
 fn job_id(number: u128) -> JobId {
@@ -26,6 +26,7 @@ fn run(content: &str, revision: u32, job: u128) -> Activated {
         revision,
         key: configuration(content, 1).key(),
         worker: None,
+        by_itself: false,
     }
 }
 
@@ -48,6 +49,7 @@ fn ended(job: u128, state: Outcome, failed_revision: Option<u32>) -> Event {
         run: 0,
         state,
         failed_revision,
+        ending: None,
     })
 }
 
@@ -78,6 +80,7 @@ fn end(job: u128, state: Outcome) -> Command {
         run: 0,
         state,
         failed_revision: None,
+        ending: None,
     })
 }
 
@@ -278,4 +281,65 @@ fn a_stop_leaves_nothing_to_be_moved() {
         (vec![], None)
     );
     assert_eq!(service.ending.len(), 2);
+}
+
+/// How a run fails by itself, counted as a failure in a row.
+fn broke(job: u128, run: u32, failed_revision: Option<u32>) -> Event {
+    let at = time::OffsetDateTime::UNIX_EPOCH;
+    Event::JobEnded(JobEnded {
+        job: job_id(job),
+        run,
+        state: Outcome::Failed,
+        failed_revision,
+        ending: Some(Ending::new(at, false, "exit", "it broke")),
+    })
+}
+
+/// `b` did not come to answer, and then `a` broke and was given up.
+fn given_up() -> Vec<Event> {
+    let mut given = rolling();
+    given.push(broke(11, 0, Some(2)));
+    given.push(broke(10, 0, None));
+    let gave_up = GaveUp::after(service(&given).failing.as_ref().unwrap());
+    given.push(Event::GaveUp(gave_up));
+    given
+}
+
+#[test]
+fn a_revision_that_fails_is_no_failure_of_the_one_before() {
+    let mut given = rolling();
+    given.push(broke(11, 0, Some(2)));
+    let failed = service(&given);
+    assert_eq!((failed.rollout.failed, failed.failing), (Some(2), None));
+    given.push(broke(10, 0, None));
+    let failing = service(&given).failing.unwrap();
+    assert_eq!(failing.failures, 1);
+}
+
+#[test]
+fn what_leaves_counts_as_no_failure() {
+    let mut given = rolling();
+    given.push(switched(11, 2));
+    given.push(broke(10, 0, None));
+    assert_eq!(service(&given).failing, None);
+}
+
+#[test]
+fn an_update_a_start_and_a_restart_hold_nothing_against_it() {
+    let given = given_up();
+    let held = service(&given);
+    assert!(held.is_held_back() && held.gave_up.is_some() && held.rollout.failed.is_some());
+    for command in [
+        Command::Revise(Box::new(configuration("b", 1))),
+        Command::Start,
+        Command::Restart { after: 2 },
+    ] {
+        let decided = decide(&given, &command).unwrap();
+        assert_eq!(decided.len(), 1, "{command:?}");
+        let given = [given.clone(), decided].concat();
+        let tried = service(&given);
+        assert!(!tried.is_held_back(), "{command:?}");
+        assert_eq!(tried.failing, None, "{command:?}");
+        assert_eq!(tried.target(), tried.desired.as_ref(), "{command:?}");
+    }
 }

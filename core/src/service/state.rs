@@ -5,7 +5,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activated, Created, HealthChanged, Queue, Revised, Rollout, Switched};
+use super::{
+    Activated, Created, Failing, GaveUp, HealthChanged, Queue, Revised, Rollout, Switched, Terms,
+    Traffic,
+};
 
 /// A service, once it was made.
 pub type State = Option<Service>;
@@ -39,6 +42,14 @@ pub struct Service {
     pub rollout: Rollout,
     /// The newest runs that did not succeed, one for each key and worker, newest last: a job to run again.
     pub reusable: Vec<Activated>,
+    /// On what terms it keeps its job, where its front end is a URL.
+    pub terms: Terms,
+    /// Whether anybody asks for it.
+    pub traffic: Traffic,
+    /// How its job failed, if it did since the last one that was good.
+    pub failing: Option<Failing>,
+    /// That its job failed too often, and is not tried again.
+    pub gave_up: Option<GaveUp>,
 }
 
 /// Whether a service takes traffic.

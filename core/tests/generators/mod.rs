@@ -142,7 +142,8 @@ commands! {
     service: eai_core::service::Command = {
         use eai_core::ids::{RoleId, ServiceId};
         use eai_core::service::{
-            Activated, Command, Created, Drained, Draining, JobEnded, Queue, Resource, Status, Stopped, Switched,
+            Activated, Change, Command, Created, Drained, Draining, Ending, GaveUp, JobEnded, Queue, Quiet, Resource, Status,
+            Stopped, Switched, Terms,
         };
         // No service is made deactivated: `service new` makes it on, or off where it works a queue.
         let create = (one_of_few(), full_name(), prop::option::of(1..3_u32)).prop_map(|(id, full_name, workers)| {
@@ -154,6 +155,7 @@ commands! {
                 status: if workers.is_some() { Status::Off } else { Status::On },
                 public: false,
                 queue: workers.map(Queue::of),
+                terms: Terms::default(),
             })
         });
         let stop = |keep_workers| Command::StopWorkers(Stopped { keep_workers, timeout_ms: Some(5) });
@@ -163,7 +165,7 @@ commands! {
         ]);
         let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
         let activate = (job_id(), 0..3_u32, 1..3_u32, configuration(), prop::option::of(0..3_u32)).prop_map(|(job, run, revision, configuration, worker)| {
-            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker })
+            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker, by_itself: false })
         });
         let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| {
             Command::Switch(Switched { job, run, revision: None, drain_ms: Some(5) })
@@ -171,11 +173,17 @@ commands! {
         let drain = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Drain(Draining { job, run, drain_ms: 5 }));
         let drained = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Drained(Drained { job, run, cut: 1 }));
         let restart = (0..4_u32).prop_map(|after| Command::Restart { after });
-        let end = (job_id(), 0..3_u32, outcome()).prop_map(|(job, run, state)| {
-            Command::EndJob(JobEnded { job, run, state, failed_revision: None })
-        });
         let rollout = prop_oneof![drain, drained, restart];
-        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 3 => end, 3 => rollout]
+        let ending = |state| (state == Outcome::Failed).then(|| Ending::new(moment(0), false, "exit", "code 1"));
+        let end = (job_id(), 0..3_u32, outcome()).prop_map(move |(job, run, state)| {
+            Command::EndJob(JobEnded { job, run, state, failed_revision: None, ending: ending(state) })
+        });
+        let configure = (select(vec![None, Some(0), Some(5_000)]), prop::option::of(0..3_u32))
+            .prop_map(|(idle_timeout_ms, min_ready)| Command::Configure(Change { idle_timeout_ms, min_ready }));
+        let traffic = prop_oneof![Just(Command::Busy), (0..5_i64).prop_map(|second| Command::Quiet(Quiet { since: moment(second) }))];
+        let give_up = (1..3_u32).prop_map(|failures| Command::GiveUp(GaveUp { failures, reason: "exit".into(), message: "code 1".into() }));
+        let keeping = prop_oneof![1 => configure, 2 => traffic, 2 => give_up];
+        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 4 => end, 3 => rollout, 5 => keeping]
     };
     job: eai_core::job::Command = {
         use eai_core::job::{
@@ -400,4 +408,8 @@ fn raw_json() -> impl Strategy<Value = Box<RawValue>> {
         1 => strange.prop_map(Into::into),
     ]
     .prop_map(|json| RawValue::from_string(json).unwrap())
+}
+
+fn moment(second: i64) -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(second)
 }

@@ -68,6 +68,7 @@ pub(crate) fn new_service(id: CommandId, name: &str) -> Parts {
         role: Owned::Made,
         public: false,
         queue: None,
+        terms: service::Terms::default(),
     };
     service::create(id, new).unwrap()
 }

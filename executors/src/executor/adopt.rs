@@ -138,7 +138,7 @@ pub(super) async fn tell_lost(shared: Arc<Shared>, lost: Ours) {
     let report = Report::new(&shared.tools.log, &account, run, shared.epoch(), None);
     let message = "it was gone when the platform started again";
     let ended = without_exit(run, Outcome::Interrupted, "executor-lost", message);
-    if let Err(superseded) = report.end(ended).await {
+    if let Err(superseded) = report.end(ended, false).await {
         tracing::debug!(job = %run.job, %superseded, "run.lost");
     }
 }

@@ -1,9 +1,14 @@
 //! What the end of a command means for its run.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use eai_core::executor::Run as RunId;
 use eai_core::job::{Ended, Outcome};
 
-use crate::backend::Exit;
+use crate::backend::{Exit, Started};
+
+/// A command that went on for so long, and answered, did not fail in a row with the one before.
+const STEADY: Duration = Duration::from_mins(1);
 
 /// How a run ended whose command came to an end by itself. `ready` tells whether it ever answered.
 pub(super) fn ended(run: RunId, exit: &Exit, port: u16, ready: bool) -> Ended {
@@ -63,6 +68,13 @@ pub(super) fn without_exit(
     }
 }
 
+/// Whether a command that ends now had gone on for long, and answered at all.
+pub(super) fn is_steady(ready: bool, started: Option<Started>) -> bool {
+    let began = started.map(|started| UNIX_EPOCH + Duration::from_millis(started.at));
+    let lasted = began.and_then(|began| SystemTime::now().duration_since(began).ok());
+    ready && lasted.is_some_and(|lasted| lasted >= STEADY)
+}
+
 #[cfg(test)]
 mod tests {
     use eai_core::ids::JobId;
@@ -96,6 +108,24 @@ mod tests {
             bad.message,
             "the command exited with code 3 before it listened on port 8080"
         );
+    }
+
+    #[test]
+    fn only_what_answered_for_long_was_steady() {
+        let began = |ago: Duration| {
+            let at = (SystemTime::now() - ago)
+                .duration_since(UNIX_EPOCH)
+                .unwrap();
+            Some(Started {
+                at: u64::try_from(at.as_millis()).unwrap(),
+                limits: "docker".into(),
+                network: "bridge".into(),
+            })
+        };
+        assert!(is_steady(true, began(2 * STEADY)));
+        assert!(!is_steady(false, began(2 * STEADY)), "it never answered");
+        assert!(!is_steady(true, began(STEADY / 2)));
+        assert!(!is_steady(true, None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use eai_core::names::AccountName;
 use eai_core::spec::RUNTIME_PATH;
 use tokio::sync::watch;
 
-use super::exit::{ended, without_exit};
+use super::exit::{ended, is_steady, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
 use super::still::{Still, gone_on_for};
@@ -153,7 +153,7 @@ impl Life {
                     Unstarted::TooMuch { .. } => (Outcome::Failed, "no-resources"),
                 };
                 let ended = without_exit(self.run, state, reason, told(&error));
-                self.tell_end(ended).await;
+                self.tell_end(ended, false).await;
             }
         }
     }
@@ -163,7 +163,7 @@ impl Life {
         self.shared.discard(self.run).await;
         let message = Unstarted::Cancelled.to_string();
         let ended = without_exit(self.run, Outcome::Cancelled, "cancelled", message);
-        self.tell_end(ended).await;
+        self.tell_end(ended, false).await;
     }
 
     async fn start(
@@ -364,7 +364,8 @@ impl Life {
         }
         // Whoever reads the end of a job finds its last words.
         let in_time = tokio::time::timeout(OUTPUT_TIME, &mut carried).await;
-        self.tell_end(ended).await;
+        self.tell_end(ended, is_steady(ready, running.started()))
+            .await;
         // The log answers again, so the output can be stored as well.
         if in_time.is_err()
             && tokio::time::timeout(LATE_OUTPUT_TIME, &mut carried)
@@ -462,9 +463,9 @@ impl Life {
         running.wait().await
     }
 
-    async fn tell_end(&self, ended: Ended) {
+    async fn tell_end(&self, ended: Ended, steady: bool) {
         eai_core::fail_point::reach("executor.ended");
-        if let Err(superseded) = self.report.end(ended).await {
+        if let Err(superseded) = self.report.end(ended, steady).await {
             tracing::debug!(job = %self.run.job, %superseded, "run.end");
         }
         eai_core::fail_point::reach("executor.settled");

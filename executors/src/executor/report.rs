@@ -86,7 +86,9 @@ impl Report {
     }
 
     /// Says that the run ended. Where it was asked to end, that is the reason, whatever it came to by itself.
-    pub(super) async fn end(&self, ended: Ended) -> Result<(), Superseded> {
+    ///
+    /// `steady` says that it had answered for long.
+    pub(super) async fn end(&self, ended: Ended, steady: bool) -> Result<(), Superseded> {
         let context = context(self.run, "ended").because(self.cause);
         let address = self.address();
         let plan = || async {
@@ -99,7 +101,8 @@ impl Report {
             if let (Phase::Cancelling, Some(reason)) = (job.phase, &job.cancel_reason) {
                 ended.reason.clone_from(reason);
             }
-            Ok::<_, log::Error>(job::end(&self.account, &job, ended))
+            let at = (context.time, steady);
+            Ok::<_, log::Error>(job::end(&self.account, &job, ended, at))
         };
         let told = until_answered(|| self.log.settle(&context, plan));
         told.await.map(drop).map_err(|error| superseded(&error))

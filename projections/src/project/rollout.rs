@@ -58,7 +58,11 @@ pub(super) async fn apply(
         | Event::Reactivated(_)
         | Event::Activated(_)
         | Event::Scaled(_)
-        | Event::HealthChanged(_) => Ok(()),
+        | Event::HealthChanged(_)
+        | Event::Configured(_)
+        | Event::Quiet(_)
+        | Event::Busy(_)
+        | Event::GaveUp(_) => Ok(()),
     }
 }
 
@@ -69,7 +73,7 @@ async fn revise(
 ) -> Result<(), Error> {
     let key = revised.key.to_string();
     let text = "UPDATE services SET revision = ?, config_key = ?, desired_key = ?, failed_revision = NULL, \
-                failed_job = NULL, updated_on = ? WHERE id = ?";
+                failed_job = NULL, gave_up = NULL, updated_on = ? WHERE id = ?";
     sqlx::query(text)
         .bind(revised.revision)
         .bind(&key)
@@ -121,8 +125,9 @@ async fn restart(
     try_again(connection, fact).await
 }
 
+/// What failed is held against it no more.
 async fn try_again(connection: &mut SqliteConnection, fact: &Fact<'_>) -> Result<(), Error> {
-    let text = "UPDATE services SET failed_revision = NULL, failed_job = NULL, \
+    let text = "UPDATE services SET failed_revision = NULL, failed_job = NULL, gave_up = NULL, \
                 config_key = COALESCE(desired_key, config_key) WHERE id = ?";
     sqlx::query(text)
         .bind(fact.aggregate)

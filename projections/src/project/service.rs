@@ -1,7 +1,8 @@
 //! Services and their status.
 
-use eai_core::service::{Event, Status};
+use eai_core::service::{Created, Event, Status, Terms};
 use sqlx::sqlite::SqliteConnection;
+use time::format_description::well_known::Rfc3339;
 
 use super::{Error, Fact, rollout};
 
@@ -11,35 +12,12 @@ pub(super) async fn apply(
     event: Event,
 ) -> Result<(), Error> {
     rollout::apply(connection, fact, &event).await?;
-    let status = match event {
-        Event::Created(created) => {
-            let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
-                        role, status, public, queue, created_on, created_by, updated_on, sequence) \
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-            sqlx::query(text)
-                .bind(created.id.to_string())
-                .bind(created.name.as_str())
-                .bind(fact.account)
-                .bind(created.runtime.id.to_string())
-                .bind(created.runtime.full_name.to_string())
-                .bind(created.role.id.to_string())
-                .bind(created.role.full_name.to_string())
-                .bind(created.status.to_string())
-                .bind(created.public)
-                .bind(
-                    created
-                        .queue
-                        .and_then(|queue| serde_json::to_string(&queue).ok()),
-                )
-                .bind(&fact.time)
-                .bind(fact.actor)
-                .bind(&fact.time)
-                .bind(fact.sequence)
-                .execute(connection)
-                .await?;
-            return Ok(());
+    let status = match &event {
+        Event::Created(created) => return create(connection, fact, created).await,
+        Event::Started(_) => {
+            stir(&mut *connection, fact).await?;
+            Status::On
         }
-        Event::Started(_) => Status::On,
         Event::Stopped(_) => Status::Off,
         Event::Deactivated(_) => Status::Deactivated,
         Event::Deleted(_) => Status::Deleted,
@@ -54,15 +32,42 @@ pub(super) async fn apply(
                 .await?;
             return Ok(());
         }
+        Event::Configured(configured) => {
+            return configure(connection, fact, configured.terms).await;
+        }
+        Event::Quiet(quiet) => {
+            let text = "UPDATE services SET traffic = 'quiet', quiet_since = ? WHERE id = ?";
+            sqlx::query(text)
+                .bind(quiet.since.format(&Rfc3339).unwrap_or_default())
+                .bind(fact.aggregate)
+                .execute(connection)
+                .await?;
+            return Ok(());
+        }
+        Event::GaveUp(gave_up) => {
+            sqlx::query("UPDATE services SET gave_up = ?, updated_on = ? WHERE id = ?")
+                .bind(gave_up.told())
+                .bind(&fact.time)
+                .bind(fact.aggregate)
+                .execute(connection)
+                .await?;
+            return Ok(());
+        }
         // Jobs and workers tell their own story.
         Event::Activated(_)
-        | Event::HealthChanged(_)
+        | Event::Busy(_)
         | Event::Revised(_)
         | Event::Restarted(_)
         | Event::Switched(_)
         | Event::Draining(_)
         | Event::Drained(_)
-        | Event::JobEnded(_) => return Ok(()),
+        | Event::JobEnded(_)
+        | Event::HealthChanged(_) => {
+            if event.stirs() {
+                stir(connection, fact).await?;
+            }
+            return Ok(());
+        }
     };
     sqlx::query("UPDATE services SET status = ?, updated_on = ? WHERE id = ?")
         .bind(status.to_string())
@@ -71,4 +76,82 @@ pub(super) async fn apply(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+async fn create(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    created: &Created,
+) -> Result<(), Error> {
+    let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
+                role, status, public, queue, idle_timeout_ms, min_ready, traffic, stirred_on, \
+                created_on, created_by, updated_on, sequence) \
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'never', ?, ?, ?, ?, ?)";
+    sqlx::query(text)
+        .bind(created.id.to_string())
+        .bind(created.name.as_str())
+        .bind(fact.account)
+        .bind(created.runtime.id.to_string())
+        .bind(created.runtime.full_name.to_string())
+        .bind(created.role.id.to_string())
+        .bind(created.role.full_name.to_string())
+        .bind(created.status.to_string())
+        .bind(created.public)
+        .bind(
+            created
+                .queue
+                .as_ref()
+                .and_then(|queue| serde_json::to_string(queue).ok()),
+        )
+        .bind(milliseconds(created.terms))
+        .bind(created.terms.min_ready)
+        .bind(&fact.time)
+        .bind(&fact.time)
+        .bind(fact.actor)
+        .bind(&fact.time)
+        .bind(fact.sequence)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// On what terms the job of a service is kept, or a queue has workers.
+async fn configure(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    terms: Terms,
+) -> Result<(), Error> {
+    // What is absent says nothing, in a queue as elsewhere.
+    let text = "UPDATE services SET updated_on = ?1, \
+                queue = CASE WHEN ?2 IS NULL THEN json_remove(queue, '$.idleTimeoutMs') \
+                        ELSE json_set(queue, '$.idleTimeoutMs', ?2) END, \
+                idle_timeout_ms = CASE WHEN queue IS NULL THEN ?2 END, \
+                min_ready = CASE WHEN queue IS NULL THEN ?3 ELSE 0 END, \
+                traffic = CASE traffic WHEN 'never' THEN 'busy' ELSE traffic END WHERE id = ?4";
+    sqlx::query(text)
+        .bind(&fact.time)
+        .bind(milliseconds(terms))
+        .bind(terms.min_ready)
+        .bind(fact.aggregate)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Somebody asked for it.
+async fn stir(connection: &mut SqliteConnection, fact: &Fact<'_>) -> Result<(), Error> {
+    let text =
+        "UPDATE services SET traffic = 'busy', quiet_since = NULL, stirred_on = ? WHERE id = ?";
+    sqlx::query(text)
+        .bind(&fact.time)
+        .bind(fact.aggregate)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn milliseconds(terms: Terms) -> Option<i64> {
+    terms
+        .idle_timeout_ms
+        .and_then(|time| i64::try_from(time).ok())
 }

@@ -86,6 +86,7 @@ pub(crate) async fn new_service(log: &Log, name: &str) -> ServiceId {
         role: Owned::Made,
         public: false,
         queue: None,
+        terms: service::Terms::default(),
     };
     let outcome = execute(log, id, &service::create(id, new).unwrap()).await;
     assert_eq!(outcome.events as u64, CREATED);

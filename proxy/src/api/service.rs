@@ -6,7 +6,9 @@ use axum::http::{HeaderMap, StatusCode};
 use eai_core::command::Part;
 use eai_core::ids::{CommandId, ServiceId};
 use eai_core::names::FullName;
-use eai_core::service::{self, Command, New, Owned, Queue, Resource, ServiceAggregate};
+use eai_core::service::{
+    self, Command, New, Owned, Queue, Resource, ServiceAggregate, Status, Terms,
+};
 use eai_core::subject::Address;
 use eai_projections::ServiceRow;
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,12 @@ pub(crate) struct Service {
     public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<Queue>,
+    /// As the platform says where it is null.
+    idle_timeout_ms: Option<u64>,
+    min_ready: u32,
+    /// Why it is in `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     access_url: String,
     created_on: String,
     created_by: String,
@@ -48,7 +56,7 @@ pub(crate) struct Service {
 
 /// A service to be made.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewService {
     name: String,
     account: Option<String>,
@@ -58,6 +66,11 @@ pub(crate) struct NewService {
     public: bool,
     /// Its front end is a queue.
     queue: Option<Queue>,
+    /// How long its job is kept that nobody asks for.
+    idle_timeout_ms: Option<u64>,
+    /// How many jobs are kept though nobody asks.
+    #[serde(default)]
+    min_ready: u32,
 }
 
 /// Times as clients see them: to the second.
@@ -71,6 +84,8 @@ pub(crate) fn shown(time: OffsetDateTime) -> String {
 
 pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
     let (rollout, rollout_reason) = super::revision::rollout(&row);
+    // One that is off is not tried either way.
+    let reason = row.gave_up.filter(|_| row.status == Status::On);
     Service {
         id: row.id.to_string(),
         full_name: row.account.join(row.name.clone()).to_string(),
@@ -78,13 +93,19 @@ pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
         account: row.account.to_string(),
         role: row.role,
         runtime: row.runtime,
-        status: row.status.to_string(),
+        status: match reason {
+            Some(_) => "error".into(),
+            None => row.status.to_string(),
+        },
         revision: row.revision,
         serving_revision: row.serving_revision,
         rollout,
         rollout_reason,
         public: row.public,
         queue: row.queue,
+        idle_timeout_ms: row.terms.idle_timeout_ms,
+        min_ready: row.terms.min_ready,
+        reason,
         access_url: state.urls.service(row.id),
         created_on: shown(row.created_on),
         created_by: row.created_by,
@@ -157,6 +178,10 @@ pub(crate) async fn create(
             role,
             public: wanted.public,
             queue: wanted.queue,
+            terms: Terms {
+                idle_timeout_ms: wanted.idle_timeout_ms.filter(|time| *time > 0),
+                min_ready: wanted.min_ready,
+            },
         },
     )?;
     let context = command::context(&caller, id, &headers);
@@ -199,6 +224,8 @@ async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<Service
         (Some(service), Some(updated_on)) => ServiceRow {
             status: service.status,
             queue: service.queue,
+            terms: service.terms,
+            gave_up: service.gave_up.map(|gave_up| gave_up.told().to_owned()),
             updated_on,
             ..row
         },
@@ -252,10 +279,11 @@ pub(crate) async fn delete(
     };
     command::settle(&state, &context, plan).await?;
     let gone = ServiceRow {
-        status: service::Status::Deleted,
+        status: Status::Deleted,
         serving_revision: None,
         is_leaving: false,
         failed: None,
+        gave_up: None,
         ..row
     };
     Ok(Json(shape(&state, gone)))

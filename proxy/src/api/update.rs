@@ -1,13 +1,17 @@
-//! `service update`: the spec of a service, changed flag by flag, as a new version of its runtime.
+//! `service update`: the spec of a service, changed flag by flag, as a new version of its runtime; and its terms.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use eai_core::command::{Context, Part};
 use eai_core::data::Manifest;
+use eai_core::ids::CommandId;
+use eai_core::service::{self, Change as Terms, ServiceAggregate};
 use eai_core::spec::{
     AbsolutePath, Command, Cpu, Gpus, Image, Memory, Mount, Mounts, Port, Runtime, Seconds, Spec,
     UrlPath, Worker,
 };
+use eai_projections::ServiceRow;
 use serde::Deserialize;
 
 use super::extract::{Input, Key, Ref};
@@ -16,8 +20,8 @@ use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 use crate::revise::{self, Base, Edit, Place, SPEC_FILE};
 
-/// What changes of a spec; what is absent stays.
-#[derive(Debug, Deserialize)]
+/// What changes of a service; what is absent stays.
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Update {
     image: Option<Image>,
@@ -41,6 +45,10 @@ pub(crate) struct Update {
     max_run_time: Option<Seconds>,
     /// What a worker of a queue runs instead of a command.
     worker: Option<Worker>,
+    /// How long its job is kept that nobody asks for; 0 is what is usual.
+    idle_timeout_ms: Option<u64>,
+    /// How many jobs are kept though nobody asks.
+    min_ready: Option<u32>,
 }
 
 pub(crate) async fn update(
@@ -49,14 +57,47 @@ pub(crate) async fn update(
     Key(id): Key,
     headers: HeaderMap,
     Ref(reference): Ref,
-    Input(update): Input<Update>,
+    Input(mut update): Input<Update>,
 ) -> Result<Json<Service>, ApiError> {
     let row = resolve::service(&state, &caller, &reference).await?;
-    let runtime = resolve::data(&state, &caller, &row.runtime_id.to_string()).await?;
     let context = command::context(&caller, id, &headers);
-    revise::change(&state, &context, &Place::from(&runtime), &update).await?;
+    let terms = Terms {
+        idle_timeout_ms: update.idle_timeout_ms.take(),
+        min_ready: update.min_ready.take(),
+    };
+    let has_terms = terms != Terms::default();
+    let has_spec = update != Update::default();
+    if has_spec || !has_terms {
+        let runtime = resolve::data(&state, &caller, &row.runtime_id.to_string()).await?;
+        revise::change(&state, &context, &Place::from(&runtime), &update).await?;
+    }
+    if has_terms {
+        // Two commands of one request have an id each.
+        let id = if has_spec {
+            CommandId(id.aggregate(0))
+        } else {
+            id
+        };
+        configure(&state, &row, terms, Context { id, ..context }).await?;
+    }
     let row = resolve::service(&state, &caller, &row.id.to_string()).await?;
     Ok(Json(shape(&state, row)))
+}
+
+/// Keeps a service's job on other terms.
+async fn configure(
+    state: &Shared,
+    row: &ServiceRow,
+    terms: Terms,
+    context: Context,
+) -> Result<(), ApiError> {
+    if terms.min_ready.is_some_and(|count| count > 0) && row.queue.is_none() {
+        // A job is kept of what it is to run, and so that has to be known.
+        revise::ensure(state, row).await?;
+    }
+    let command = service::Command::Configure(terms);
+    let part = Part::<ServiceAggregate>::on(row.account.clone(), row.id, command).boxed();
+    command::execute(state, &context, &[part]).await.map(drop)
 }
 
 // === impl Update ===

@@ -45,6 +45,19 @@ pub trait Backends: Send + Sync + 'static {
         let failure = Failure::connect(endpoint, port, error);
         std::future::ready(Unreachable::Fail(Box::new(failure)))
     }
+
+    /// Told that the connection broke before there was an answer. Says what the client is told.
+    ///
+    /// `known` says that it is known who asks.
+    fn broken(
+        &self,
+        _target: &Target,
+        _endpoint: &Endpoint,
+        failure: Failure,
+        _known: bool,
+    ) -> impl Future<Output = Failure> + Send {
+        std::future::ready(failure)
+    }
 }
 
 /// Opens connections to endpoints.
@@ -80,6 +93,8 @@ pub struct Routed {
     pub start: Option<ColdStart>,
     /// Dropped once the exchange is over, with its streams and upgrades; ends those that have to.
     pub flight: Option<Flight>,
+    /// Dropped then too.
+    pub guard: Box<dyn Send>,
 }
 
 /// What becomes of a request that could not be sent.

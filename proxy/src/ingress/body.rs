@@ -45,6 +45,7 @@ pub(super) struct Outbound(pub(super) Option<RequestBody>);
 pub struct ResponseBody {
     kind: Kind,
     flight: Option<Flight>,
+    _guard: Option<Box<dyn Send>>,
 }
 
 #[derive(Debug)]
@@ -186,25 +187,33 @@ impl Body for Outbound {
 impl ResponseBody {
     /// All of it.
     pub(super) fn full(bytes: Bytes) -> Self {
-        Self::of(Kind::Full(Some(bytes)), None)
+        Self::of(Kind::Full(Some(bytes)))
     }
 
     /// As it comes from an application.
-    pub(super) fn arrived(arrived: Arrived, flight: Option<Flight>) -> Self {
+    pub(super) fn arrived(arrived: Arrived, flight: Option<Flight>, guard: Box<dyn Send>) -> Self {
         let kind = match arrived {
             Arrived::Whole(bytes) => Kind::Full(Some(bytes)),
             Arrived::Streaming(body) => Kind::Streaming(Box::new(Stream { body, over: None })),
         };
-        Self::of(kind, flight)
+        Self {
+            kind,
+            flight,
+            _guard: Some(guard),
+        }
     }
 
     /// As the platform itself makes it.
     pub fn platform(body: axum::body::Body) -> Self {
-        Self::of(Kind::Platform(body), None)
+        Self::of(Kind::Platform(body))
     }
 
-    fn of(kind: Kind, flight: Option<Flight>) -> Self {
-        Self { kind, flight }
+    fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            flight: None,
+            _guard: None,
+        }
     }
 }
 
@@ -222,7 +231,7 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { kind, flight } = &mut *self;
+        let Self { kind, flight, .. } = &mut *self;
         match kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Streaming(stream) => stream.poll_frame(cx, flight.as_ref()),

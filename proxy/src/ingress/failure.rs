@@ -102,6 +102,17 @@ impl Failure {
         Self::new(StatusCode::BAD_GATEWAY, "upstream-reset", message).cause("reset")
     }
 
+    /// The job ended while it was at the request.
+    pub fn ended(why: &str) -> Self {
+        let message = format!("the job ended while it was at the request: {why}");
+        Self::new(StatusCode::BAD_GATEWAY, "upstream-ended", message).cause("reset")
+    }
+
+    /// Whether the connection broke before there was an answer.
+    pub(super) fn is_reset(&self) -> bool {
+        self.cause == Some("reset")
+    }
+
     /// No answer in time.
     pub(super) fn timeout(after: Duration) -> Self {
         let seconds = after.as_secs();

@@ -249,8 +249,15 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         };
         let until = tokio::time::Instant::from_std(now) + self.settings.answer;
         let sent = self.send(&exchange.key, (upstream, pooled), request, until);
-        let sent = sent.await;
-        let (response, upstream) = sent.map_err(|failure| (failure, None))?;
+        let (response, upstream) = match sent.await {
+            Ok(sent) => sent,
+            Err(failure) if failure.is_reset() => {
+                let (endpoint, known) = (&exchange.key.0, exchange.routed.identity.is_some());
+                let broken = self.backends.broken(target, endpoint, failure, known);
+                return Err((Box::pin(broken).await, None));
+            }
+            Err(failure) => return Err((failure, None)),
+        };
         if let Some(answered) = answered {
             answered.store(true, Ordering::Relaxed);
         }
@@ -367,7 +374,7 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         if !switching {
             let pool = Arc::clone(&self.pool);
             let body = Streaming::arrived(body, upstream, pool, key);
-            let body = ResponseBody::arrived(body, routed.flight);
+            let body = ResponseBody::arrived(body, routed.flight, routed.guard);
             return Ok(Response::from_parts(parts, body));
         }
         let client = on_upgrade.ok_or_else(Failure::reset)?;
@@ -375,9 +382,10 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             .await
             .ok_or_else(Failure::reset)?;
         let (flight, half_open) = (routed.flight, self.settings.half_open);
+        let guard = routed.guard;
         tokio::spawn(async move {
             upgrade::join(client, stream, early, half_open, flight).await;
-            drop(slot);
+            drop((guard, slot));
         });
         let nothing = ResponseBody::full(bytes::Bytes::new());
         Ok(Response::from_parts(parts, nothing))

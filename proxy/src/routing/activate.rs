@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use eai_core::aggregate::Aggregate as _;
 use eai_core::command::Context;
 use eai_core::ids::{CommandId, JobId, ServiceId};
+use eai_core::log;
 use eai_core::log::live::{LiveJob, LiveService};
-use eai_core::service::Activated;
+use eai_core::service::{Activated, ServiceAggregate};
+use eai_core::subject::Address;
 use eai_core::turns::Turns;
 use time::OffsetDateTime;
 use tokio::task::JoinError;
@@ -16,6 +19,15 @@ use super::answer;
 use crate::api::{ApiError, Shared, command};
 use crate::ingress::Failure;
 use crate::revise;
+
+/// What a request waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Next {
+    /// A run.
+    Run(Activated),
+    /// That the job, which failed, is tried again.
+    Later(OffsetDateTime),
+}
 
 /// Activates services.
 #[derive(Debug)]
@@ -43,7 +55,7 @@ impl Activator {
         &self,
         service: &LiveService,
         deadline: Instant,
-    ) -> Result<Activated, Failure> {
+    ) -> Result<Next, Failure> {
         let (platform, id, service) = (Arc::clone(&self.platform), service.id, service.clone());
         let activated = Box::pin(async move { activate(&platform, &service).await });
         done(self.turns.take(id, spawned(activated)), deadline).await
@@ -90,7 +102,7 @@ fn context() -> Context {
     Context::platform(CommandId(Uuid::new_v4()), OffsetDateTime::now_utc())
 }
 
-async fn activate(platform: &Shared, service: &LiveService) -> Result<Activated, ApiError> {
+async fn activate(platform: &Shared, service: &LiveService) -> Result<Next, ApiError> {
     command::admit(platform)?;
     if service.key.is_none() {
         let row = platform.views.service(service.id).await?;
@@ -100,7 +112,18 @@ async fn activate(platform: &Shared, service: &LiveService) -> Result<Activated,
     let account = &service.name.account;
     let activated = platform
         .log
-        .activate(&platform.live, account, service.id, &context())
-        .await?;
-    Ok(activated)
+        .activate(&platform.live, account, service.id, &context(), false)
+        .await;
+    match activated {
+        Ok(run) => Ok(Next::Run(run)),
+        Err(log::Error::Refused(refusal)) if refusal.code == "backing-off" => {
+            let address = Address::new(account.clone(), ServiceAggregate::KIND, service.id);
+            let state = platform.log.state::<ServiceAggregate>(&address).await?;
+            let failing = state.and_then(|state| state.failing);
+            Ok(Next::Later(
+                failing.map_or_else(OffsetDateTime::now_utc, |failing| failing.retry_on),
+            ))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

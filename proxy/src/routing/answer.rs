@@ -73,11 +73,29 @@ pub(super) fn start_failed(ended: &Ended, known: bool) -> Failure {
     if !known {
         return Failure::start_failed("the service's job could not be started");
     }
-    let why = match ended.message.as_str() {
+    let why = why(ended);
+    Failure::start_failed(format!("the service's job could not be started: {why}"))
+}
+
+/// Why a run ended, for people.
+pub(super) fn why(ended: &Ended) -> &str {
+    match ended.message.as_str() {
         "" => &ended.reason,
         message => message,
-    };
-    Failure::start_failed(format!("the service's job could not be started: {why}"))
+    }
+}
+
+/// Its job failed, and is not tried again as soon as the request can wait.
+pub(super) fn backing_off(service: &LiveService, left: Duration) -> Failure {
+    let (name, seconds) = (&service.name.name, left.as_secs().max(1));
+    Failure::new(
+        axum::http::StatusCode::SERVICE_UNAVAILABLE,
+        "backing-off",
+        format!(
+            "the job of service `{name}` failed, and is tried again in {seconds} s: `eai job ls --service {name}` tells more"
+        ),
+    )
+    .retry_after(left)
 }
 
 pub(super) fn too_long(live: &Live, job: Option<&LiveJob>, waited: Duration) -> Failure {
@@ -134,6 +152,10 @@ pub(super) fn not_activated(error: &ApiError) -> Failure {
     // Stopped between the look at its status and the command.
     if matches!(error.code(), "service-off" | "service-deactivated") {
         return Failure::off(error.message());
+    }
+    if error.code() == "service-failed" {
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        return Failure::new(status, "service-failed", error.message());
     }
     let failure = Failure::new(error.status(), error.code(), error.message());
     match error.status().as_u16() {

@@ -18,13 +18,15 @@ use eai_core::ids::{JobId, ServiceId};
 use eai_core::job;
 use eai_core::log::live::{Live, LiveJob, LiveService};
 use eai_core::service::{Activated, Status};
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::api::Shared;
 use crate::ingress::{Backends, ColdStart, Endpoint, Failure, Routed, Target, Unreachable};
+use crate::traffic::{Open, Traffic};
 use access::{Access, Admitted};
-use activate::Activator;
+use activate::{Activator, Next};
 
 pub use drain::drain;
 
@@ -32,6 +34,9 @@ pub use drain::drain;
 const MOST_WAITING: usize = 10_000;
 /// How long after a refused connection news of the job are waited for.
 const NEWS: Duration = Duration::from_secs(2);
+
+/// How long after a broken connection news of the job's end are waited for.
+const LAST_NEWS: Duration = Duration::from_secs(1);
 
 /// What may be chosen about waiting.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,7 @@ pub struct Routing {
     live: Live,
     access: Access,
     activator: Activator,
+    traffic: Traffic,
     waiting: Arc<Semaphore>,
     settings: Settings,
 }
@@ -55,11 +61,12 @@ pub struct Routing {
 
 impl Routing {
     /// Routes over what is alive on a platform.
-    pub fn new(platform: Shared, settings: Settings) -> Self {
+    pub fn new(platform: Shared, settings: Settings, traffic: Traffic) -> Self {
         Self {
             live: platform.live.clone(),
             access: Access::default(),
             activator: Activator::new(Arc::clone(&platform)),
+            traffic,
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
             platform,
             settings,
@@ -72,6 +79,8 @@ impl Routing {
         port: Option<u16>,
         request: &Parts,
     ) -> Result<Routed, Failure> {
+        // Counted before the route is looked up: nobody goes by one that is gone and is not seen to.
+        let open = self.traffic.enter(id);
         let service = self.live.service(id).ok_or_else(answer::no_service)?;
         let account = &service.name.account;
         let admitted = self
@@ -81,19 +90,44 @@ impl Routing {
             return Err(answer::takes_tasks(&service));
         }
         answer::must_be_on(&service)?;
+        let Some(open) = open else {
+            return Box::pin(self.to_new_service(id, port, admitted)).await;
+        };
+        self.to_known_service(&service, port, admitted, open).await
+    }
+
+    /// The same for one that was just made.
+    async fn to_new_service(
+        &self,
+        id: ServiceId,
+        port: Option<u16>,
+        admitted: Admitted,
+    ) -> Result<Routed, Failure> {
+        let open = self.traffic.enter_new(id);
+        let service = self.live.service(id).ok_or_else(answer::no_service)?;
+        self.to_known_service(&service, port, admitted, open).await
+    }
+
+    async fn to_known_service(
+        &self,
+        service: &LiveService,
+        port: Option<u16>,
+        admitted: Admitted,
+        open: Open,
+    ) -> Result<Routed, Failure> {
         if let Some(job) = &service.route
             && let Some(flight) = job.flights.enter()
         {
-            return routed(job, flight, port, admitted, None);
+            return routed((job, flight), port, admitted, (None, Some(open)));
         }
         let arrived = Instant::now();
-        let frozen = self.frozen(&service);
-        let (job, flight) = Box::pin(self.until_ready(&service, &admitted)).await?;
+        let frozen = self.frozen(service);
+        let (job, flight) = Box::pin(self.until_ready(service, &admitted)).await?;
         let start = match frozen {
             Some(frozen) if frozen == (job.id, job.run) => thaw(arrived.elapsed()),
             _ => cold_start(&job, arrived.elapsed()),
         };
-        routed(&job, flight, port, admitted, Some(start))
+        routed((&job, flight), port, admitted, (Some(start), Some(open)))
     }
 
     /// The run of a service that a request would thaw.
@@ -113,13 +147,21 @@ impl Routing {
         let admitted = self
             .access
             .admit(&self.platform, request, &job.account, false)?;
+        // Who asks for a service's job asks for the service.
+        let enter = |service| {
+            self.traffic
+                .enter(service)
+                .unwrap_or_else(|| self.traffic.enter_new(service))
+        };
+        let open = job.service.map(enter);
+        let job = self.live.job(id).ok_or_else(answer::no_job)?;
         let arrived = Instant::now();
         let frozen = job.frozen;
         let job = Box::pin(self.until_job_ready(job)).await?;
         let start = frozen.then(|| thaw(arrived.elapsed()));
         // Who asks for this very run has it as long as it is there.
         let flight = job.flights.join();
-        routed(&job, flight, port, admitted, start)
+        routed((&job, flight), port, admitted, (start, open))
     }
 
     /// Waits for the service's job, bringing one to life; the request is held meanwhile.
@@ -140,7 +182,20 @@ impl Routing {
         let deadline = Instant::now() + self.settings.wait;
         loop {
             eai_core::fail_point::reach("proxy.asked");
-            let run = self.activator.activate(service, deadline).await?;
+            let run = match self.activator.activate(service, deadline).await? {
+                Next::Run(run) => run,
+                Next::Later(at) => {
+                    let left = Duration::try_from(at - OffsetDateTime::now_utc());
+                    let left = left.unwrap_or(Duration::ZERO);
+                    if Instant::now() + left > deadline {
+                        return Err(answer::backing_off(service, left));
+                    }
+                    wait::until_retry(&self.live, service, left).await;
+                    let now = self.live.service(service.id);
+                    answer::must_be_on(now.as_deref().unwrap_or(service))?;
+                    continue;
+                }
+            };
             eai_core::fail_point::reach("proxy.activated");
             match wait::until_ready(&self.live, service, &run, deadline).await {
                 // Where it leaves just now, another one is on its way or there.
@@ -217,6 +272,26 @@ impl Routing {
     }
 }
 
+impl Routing {
+    /// The job that was reached at an endpoint, also if it ended just now.
+    fn at(&self, target: &Target, endpoint: &Endpoint) -> Option<Arc<LiveJob>> {
+        let service = match target {
+            Target::Job { id, .. } => return self.live.job(JobId(*id)),
+            Target::Service { id, .. } => *id,
+            Target::ServiceName { name, .. } => self.live.service_named(name)?,
+            Target::Platform | Target::Unknown => return None,
+        };
+        let alive = self.live.service(service)?;
+        let mut alive = alive.jobs.iter().filter_map(|id| self.live.job(*id));
+        if let Some(job) = alive.find(|job| to(job).as_ref() == Some(endpoint)) {
+            return Some(job);
+        }
+        let jobs = self.live.jobs().into_iter();
+        let over = jobs.filter(|job| job.service == Some(service) && job.ended.is_some());
+        over.max_by_key(|job| job.version)
+    }
+}
+
 impl Backends for Routing {
     async fn route(&self, target: &Target, request: &Parts) -> Result<Routed, Failure> {
         match target {
@@ -276,14 +351,36 @@ impl Backends for Routing {
         }
         Unreachable::Fail(Box::new(Failure::connect(endpoint, port, error)))
     }
+
+    /// The job may just have ended under the request, and the log is about to say so.
+    async fn broken(
+        &self,
+        target: &Target,
+        endpoint: &Endpoint,
+        failure: Failure,
+        known: bool,
+    ) -> Failure {
+        let Some(job) = self.at(target, endpoint) else {
+            return failure;
+        };
+        let Some(ended) = wait::until_end(&self.live, &job, Instant::now() + LAST_NEWS).await
+        else {
+            return failure;
+        };
+        if !known {
+            return Failure::ended("it is started again");
+        }
+        let output = &self.platform.output;
+        let lines = answer::last_lines(output, &job.account, job.id, ended.run).await;
+        Failure::ended(answer::why(&ended)).lines(lines)
+    }
 }
 
 fn routed(
-    job: &LiveJob,
-    flight: Flight,
+    (job, flight): (&LiveJob, Flight),
     port: Option<u16>,
     admitted: Admitted,
-    start: Option<ColdStart>,
+    (start, open): (Option<ColdStart>, Option<Open>),
 ) -> Result<Routed, Failure> {
     let endpoint = to(job).ok_or_else(|| answer::job_over(job))?;
     Ok(Routed {
@@ -293,6 +390,7 @@ fn routed(
         ours: admitted.ours,
         start,
         flight: Some(flight),
+        guard: Box::new(open),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Waiting for a job, on the word of events: for it to be ready, for its end, for its service to be stopped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eai_core::job::Ended;
 use eai_core::log::live::{Live, LiveJob, LiveService, until};
@@ -45,6 +46,19 @@ pub(super) async fn until_ready(
         .unwrap_or_else(|_| Waited::TooLong(live.job(run.job)))
 }
 
+/// Waits until a job that failed may be tried again, or something is another way by then.
+pub(super) async fn until_retry(live: &Live, service: &LiveService, left: Duration) {
+    let changed = service.changed();
+    let other = until(&changed, || {
+        let now = live.service(service.id);
+        let waits = now
+            .is_some_and(|now| super::is_on(&now) && now.jobs.is_empty() && now.key == service.key);
+        (!waits).then_some(())
+    });
+    // Late or not, there is something to be done now.
+    drop(tokio::time::timeout(left, other).await);
+}
+
 /// Waits for a job by itself.
 pub(super) async fn until_job_ready(live: &Live, job: &LiveJob, deadline: Instant) -> Waited {
     let changed = job.changed();
@@ -61,6 +75,18 @@ pub(super) async fn until_job_ready(live: &Live, job: &LiveJob, deadline: Instan
     timeout_at(deadline, waited)
         .await
         .unwrap_or_else(|_| Waited::TooLong(live.job(job.id)))
+}
+
+/// Waits for the end of a run; none where it goes on.
+pub(super) async fn until_end(live: &Live, run: &LiveJob, deadline: Instant) -> Option<Ended> {
+    let changed = run.changed();
+    let end = until(&changed, || {
+        let now = live.job(run.id)?;
+        let ended = now.ended.clone();
+        // Another run began: this one is over, and how is not known here any more.
+        ended.filter(|ended| ended.run >= run.run)
+    });
+    timeout_at(deadline, end).await.ok()
 }
 
 /// Waits until something is known of a job that was not known in `before`; whether anything was.

@@ -8,7 +8,7 @@ use eai_core::envelope::Actor;
 use eai_core::ids::{CommandId, ServiceId};
 use eai_core::log::{Log, STREAM};
 use eai_core::names::AccountName;
-use eai_core::service::{self, Command, New, Owned, ServiceAggregate};
+use eai_core::service::{self, Command, New, Owned, ServiceAggregate, Terms};
 use eai_core::subject::Address;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -203,6 +203,7 @@ pub(crate) fn make(id: CommandId, index: usize) -> Vec<Box<dyn AnyPart>> {
         role: Owned::Made,
         public: false,
         queue: None,
+        terms: Terms::default(),
     };
     service::create(id, new).expect("a service")
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, Live, LiveClaim, LiveExecutor, LiveJob, LiveService};
+use super::{Change, Demand, Live, LiveClaim, LiveExecutor, LiveJob, LiveService, Still};
 use crate::account::{self, AccountAggregate};
 use crate::aggregate::{Aggregate, DecodeError, Event as _};
 use crate::command::Cause;
@@ -104,6 +104,7 @@ impl Live {
             let actor = actor.to_owned();
             let mut service = LiveService::new(id, name, status, public, actor, runtime, None);
             service.queue = created.queue;
+            service.demand = Demand::new(created.terms, time);
             service.cause = Some(cause);
             service.version = sequence;
             self.put_service(service);
@@ -116,6 +117,7 @@ impl Live {
         service.cause = Some(cause);
         service.version = sequence;
         self.roll(&mut service, time, &event);
+        service.demand.follow(&event, time);
         match event {
             Event::Started(_) => service.status = Status::On,
             Event::Stopped(_) => service.status = Status::Off,
@@ -136,15 +138,13 @@ impl Live {
                     queue.workers = scaled.workers;
                 }
             }
+            Event::Configured(configured) => {
+                if let Some(queue) = &mut service.queue {
+                    queue.idle_timeout_ms = configured.terms.idle_timeout_ms;
+                }
+            }
             // Jobs tell what is alive; policies want to know all the same.
-            Event::Created(_)
-            | Event::Activated(_)
-            | Event::Restarted(_)
-            | Event::Switched(_)
-            | Event::Draining(_)
-            | Event::Drained(_)
-            | Event::JobEnded(_)
-            | Event::HealthChanged(_) => {}
+            _ => {}
         }
         self.put_service(self.routed(service));
     }
@@ -197,11 +197,14 @@ impl Live {
                 job.ready = false;
                 job.unready = Some(unready.reason);
             }
-            Event::Frozen(_) => job.frozen = true,
-            Event::Thawed(_) => job.frozen = false,
+            Event::Frozen(frozen) => {
+                job.frozen = true;
+                job.still = Some(Still::new(&frozen, time));
+            }
+            Event::Thawed(_) => (job.frozen, job.still) = (false, None),
             Event::Cancelling(cancelling) => {
                 job.phase = Phase::Cancelling;
-                job.frozen = false;
+                (job.frozen, job.still) = (false, None);
                 job.cancel_reason = Some(cancelling.reason);
                 let drain = cancelling.drain_ms.and_then(|ms| i64::try_from(ms).ok());
                 job.drain_until = drain.map(|ms| time + Duration::milliseconds(ms));
@@ -209,7 +212,7 @@ impl Live {
             Event::Ended(ended) => {
                 job.phase = ended.state.into();
                 job.ready = false;
-                job.frozen = false;
+                (job.frozen, job.still) = (false, None);
                 job.endpoint = None;
                 job.ended = Some(ended);
             }
@@ -221,7 +224,7 @@ impl Live {
                 job.phase = Phase::Queuing;
                 job.claim = None;
                 job.ready = false;
-                job.frozen = false;
+                (job.frozen, job.still) = (false, None);
                 job.endpoint = None;
                 job.phases = None;
                 job.ready_on = None;

@@ -4,10 +4,12 @@
 //! sequence and then follows the log; reading it takes no lock. It decides nothing: a command that was planned
 //! on it is corrected by its expectation.
 
+mod demand;
 mod executors;
 mod expected;
 mod feed;
 mod fold;
+mod job;
 mod rollout;
 mod workers;
 
@@ -23,10 +25,11 @@ use crate::command::Cause;
 use crate::digest::Digest;
 use crate::flights::Flights;
 use crate::ids::{AccountId, DataId, ExecutorId, JobId, ServiceId};
-use crate::job::{Ended, Endpoint, Phase, Phases, Submitted};
+use crate::job::{Ended, Endpoint, Phase, Phases};
 use crate::names::{AccountName, FullName};
 use crate::service::{Queue, Status};
 
+pub use demand::{Demand, Still};
 pub use executors::LiveExecutor;
 pub use expected::Expected;
 pub use feed::Feed;
@@ -91,6 +94,8 @@ pub struct LiveService {
     pub queue: Option<Queue>,
     /// What serves, and what is on its way out.
     pub rollout: LiveRollout,
+    /// Whether anybody asks for it.
+    pub demand: Demand,
     /// The jobs that are alive, oldest first.
     pub jobs: Vec<JobId>,
     /// The job that requests go to, while it takes traffic and one is ready.
@@ -135,6 +140,8 @@ pub struct LiveJob {
     pub unready: Option<String>,
     /// Whether the run is held still.
     pub frozen: bool,
+    /// More of that, if it came by here.
+    pub still: Option<Still>,
     /// Where the run is reached.
     pub endpoint: Option<Endpoint>,
     /// When the run was asked for.
@@ -422,71 +429,12 @@ impl LiveService {
             key,
             queue: None,
             rollout: LiveRollout::default(),
+            demand: Demand::default(),
             jobs: Vec::new(),
             route: None,
             cause: None,
             version: 0,
             changed: Arc::default(),
-        }
-    }
-
-    /// Is told when there is a newer one: for [`until`].
-    pub fn changed(&self) -> Arc<Notify> {
-        Arc::clone(&self.changed)
-    }
-}
-
-// === impl LiveJob ===
-
-impl LiveJob {
-    /// A job that nobody has claimed.
-    pub fn queuing(id: JobId, account: AccountName, port: u16) -> Self {
-        Self {
-            id,
-            account,
-            service: None,
-            revision: 0,
-            key: None,
-            worker: None,
-            port,
-            mem_mib: 0,
-            run: 0,
-            flights: Arc::default(),
-            phase: Phase::Queuing,
-            claim: None,
-            ready: false,
-            unready: None,
-            frozen: false,
-            endpoint: None,
-            since: OffsetDateTime::UNIX_EPOCH,
-            phases: None,
-            ready_on: None,
-            cancel_reason: None,
-            drain_until: None,
-            ended: None,
-            version: 0,
-            cause: None,
-            changed: Arc::default(),
-        }
-    }
-
-    /// A job as it was asked for.
-    pub(super) fn submitted(account: AccountName, submitted: &Submitted) -> Self {
-        let port = submitted.configuration.spec.port.get();
-        let behind = submitted.service.as_ref();
-        Self {
-            service: behind.map(|behind| behind.service.id),
-            revision: behind.map_or(0, |behind| behind.revision),
-            key: behind.map(|behind| behind.key),
-            worker: behind.and_then(|behind| behind.worker),
-            mem_mib: submitted
-                .configuration
-                .spec
-                .resources
-                .mem
-                .mebibytes()
-                .into(),
-            ..Self::queuing(submitted.id, account, port)
         }
     }
 

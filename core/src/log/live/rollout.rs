@@ -133,7 +133,11 @@ impl Live {
             | Event::Reactivated(_)
             | Event::Activated(_)
             | Event::Scaled(_)
-            | Event::HealthChanged(_) => {}
+            | Event::HealthChanged(_)
+            | Event::Configured(_)
+            | Event::Quiet(_)
+            | Event::Busy(_)
+            | Event::GaveUp(_) => {}
         }
     }
 

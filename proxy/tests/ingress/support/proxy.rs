@@ -150,6 +150,7 @@ impl Backends for Routes {
             ours: *self.0.ours.lock().expect("routes"),
             start: *self.0.start.lock().expect("routes"),
             flight: Some(self.0.flights.join()),
+            guard: Box::new(()),
         })
     }
 
