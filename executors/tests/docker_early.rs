@@ -75,6 +75,21 @@ async fn who_claims_a_run_does_not_use_what_another_executor_made_for_it() {
 }
 
 #[tokio::test]
+async fn what_another_executor_removes_at_that_moment_is_no_run_that_ended() {
+    let platform = platform!();
+    let other = platform.other().await;
+    for number in 0..6 {
+        let run = sh(&format!("early.{number}.1"), "exit 7");
+        other.make_early(&run, || true).await.unwrap();
+        let (discarded, running) =
+            tokio::join!(other.discard_early(&run.name), platform.start(&run));
+        discarded.unwrap();
+        assert_eq!(wait(&running).await.code, Some(7));
+        running.remove().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_an_earlier_platform_made_is_found_and_taken_up() {
     let mut platform = platform!();
     let run = sh("early.0.1", "echo begun");

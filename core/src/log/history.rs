@@ -50,6 +50,11 @@ impl SharedHistory {
 // === impl History ===
 
 impl History {
+    /// Whether an event follows the last one that was folded, with none in between.
+    fn is_next(&self, event: &Recorded) -> Result<bool, Error> {
+        Ok(read(event)?.prevhash == self.last_digest)
+    }
+
     /// Folds the next event; one that was folded already is passed over.
     pub(super) fn apply(&mut self, event: &Recorded) -> Result<(), Error> {
         let Recorded { sequence, .. } = *event;
@@ -108,16 +113,23 @@ impl Log {
     ) -> Result<(), Error> {
         let filter = address.filter();
         let before = history.lock().last_sequence;
-        let newest = self
-            .newest(&filter)
-            .await?
-            .map_or(0, |event| event.sequence);
+        let end = self.newest(&filter).await?;
+        let newest = end.as_ref().map_or(0, |event| event.sequence);
         if newest < before {
             return Err(Error::Damaged(format!(
                 "{address} had event {before}, but the log now ends for it at {newest}"
             )));
         }
+        // Most often one event is new, or there is but one: then it is here already. A page costs the server a look at
+        // all that is stored after it.
         let mut reached = before;
+        if let Some(end) = end.filter(|end| end.sequence > before) {
+            let mut history = history.lock();
+            if history.is_next(&end)? {
+                history.apply(&end)?;
+            }
+            reached = history.last_sequence.max(reached);
+        }
         while reached < newest {
             let (events, _) = self
                 .page(&filter, Position::Sequence(reached + 1), PAGE)

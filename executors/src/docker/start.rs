@@ -397,7 +397,13 @@ impl Docker {
         if attempt == ATTEMPTS {
             return false;
         }
-        if message.contains("Address already in use") || message.contains("No such container") {
+        // Another executor may remove what it had made in hope of the run.
+        let anew = [
+            "Address already in use",
+            "No such container",
+            "marked for removal",
+        ];
+        if anew.iter().any(|reason| message.contains(reason)) {
             return true;
         }
         // Somebody tidied up.

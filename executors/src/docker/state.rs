@@ -147,6 +147,8 @@ impl Status {
             Some(ContainerStateStatusEnum::CREATED) => Self::Made,
             // It is on its way out: what it ended with is not said yet.
             _ if is_running => Self::Runs,
+            // Nor did what is removed before it began.
+            _ if millis(state.started_at.as_deref()) == 0 => Self::Made,
             _ => Self::Ended(exit(state)),
         }
     }
@@ -189,6 +191,8 @@ mod tests {
     #[test]
     fn only_what_began_can_have_ended() {
         assert_eq!(state(r#"{"Status":"created","ExitCode":0}"#), Status::Made);
+        let removed = r#"{"Status":"removing","ExitCode":0,"StartedAt":"0001-01-01T00:00:00Z"}"#;
+        assert_eq!(state(removed), Status::Made);
         assert_eq!(
             state(r#"{"Status":"running","Running":true}"#),
             Status::Runs
