@@ -49,7 +49,8 @@ async fn bad_bodies_and_parameters() {
     for (noun, fields) in [
         (
             "service",
-            "expected one of `name`, `account`, `runtime`, `role`, `public`, `queue`",
+            "expected one of `name`, `account`, `runtime`, `role`, `public`, `queue`, \
+             `idleTimeoutMs`, `minReady`",
         ),
         ("data", "expected `name` or `account`"),
     ] {
