@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::activate::job_for;
 use super::controller::context;
 use super::idle::Idle;
-use super::live::{Change, Live, LiveService};
+use super::live::{Live, LiveService};
 use super::queues::{Queues, is_planned};
 use super::{Error, Log};
 use crate::aggregate::Refusal;
@@ -78,14 +78,14 @@ impl Keeper {
                 }
                 id = idle.woken() => due.extend([id]),
                 change = changes.recv() => match change {
-                    Ok(change) => due.extend(service_of(change)),
+                    Ok(change) => due.extend(change.service()),
                     Err(RecvError::Lagged(_)) => due = self.everything(),
                     Err(RecvError::Closed) => return,
                 },
             }
             // What changed many times is looked at once.
             while let Ok(change) = changes.try_recv() {
-                due.extend(service_of(change));
+                due.extend(change.service());
             }
         }
     }
@@ -263,15 +263,6 @@ impl Keeper {
         let what = format!("health/{}", facts.now.unix_timestamp_nanos());
         let context = context(live.id.0, &what).because(live.cause);
         self.log.execute(&context, &[part]).await.map(drop)
-    }
-}
-
-/// The service that a change is about.
-fn service_of(change: Change) -> Option<ServiceId> {
-    match change {
-        Change::Service(id) => Some(id),
-        // What it means for a service is told with it.
-        Change::Job(_) | Change::Executor(_) => None,
     }
 }
 

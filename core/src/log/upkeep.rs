@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use super::controller::context;
-use super::live::{Change, Live, LiveService};
+use super::live::{Live, LiveService};
 use super::{Error, Log};
 use crate::aggregate::Refusal;
 use crate::command::{Context, Part};
@@ -93,14 +93,14 @@ impl Upkeep {
                     due.extend(timers.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id));
                 }
                 change = changes.recv() => match change {
-                    Ok(change) => due.extend(service_of(change)),
+                    Ok(change) => due.extend(change.service()),
                     Err(RecvError::Lagged(_)) => due = self.everything(),
                     Err(RecvError::Closed) => return,
                 },
             }
             // What changed many times is looked at once.
             while let Ok(change) = changes.try_recv() {
-                due.extend(service_of(change));
+                due.extend(change.service());
             }
         }
     }
@@ -226,15 +226,6 @@ impl Upkeep {
 /// A command that may have been given before, on another state: what it would do twice is refused by the state.
 fn anew(about: Uuid, what: &str) -> Context {
     context(about, &format!("{what}/{}", now().unix_timestamp_nanos()))
-}
-
-/// The service that a change is about.
-fn service_of(change: Change) -> Option<ServiceId> {
-    match change {
-        Change::Service(id) => Some(id),
-        // What it means for a service is told with it.
-        Change::Job(_) | Change::Executor(_) => None,
-    }
 }
 
 /// Waits until a moment; for ever, where there is none. It may be told early where the clock was set.

@@ -87,6 +87,21 @@ pub fn silence(idle_timeout: Duration) -> Duration {
     LONGEST_SILENCE.min(idle_timeout / SILENCES)
 }
 
+// === impl Traffic ===
+
+impl Traffic {
+    /// What it is after an event.
+    pub(crate) fn after(self, event: &Event) -> Self {
+        match event {
+            // What was kept warm until now may have a job that nobody ever asked for.
+            Event::Configured(_) if self == Self::Never => Self::Busy,
+            Event::Quiet(quiet) => Self::Quiet(quiet.since),
+            event if event.stirs() => Self::Busy,
+            _ => self,
+        }
+    }
+}
+
 // === impl Terms ===
 
 impl Terms {
@@ -194,21 +209,13 @@ impl Service {
 
     /// Folds what tells of its terms and its traffic.
     pub(super) fn follow_traffic(mut self, event: &Event) -> Self {
-        match event {
-            Event::Configured(configured) => {
-                match &mut self.queue {
-                    Some(queue) => queue.idle_timeout_ms = configured.terms.idle_timeout_ms,
-                    None => self.terms = configured.terms,
-                }
-                // What was kept warm until now may have a job that nobody ever asked for.
-                if self.traffic == Traffic::Never {
-                    self.traffic = Traffic::Busy;
-                }
+        if let Event::Configured(configured) = event {
+            match &mut self.queue {
+                Some(queue) => queue.idle_timeout_ms = configured.terms.idle_timeout_ms,
+                None => self.terms = configured.terms,
             }
-            Event::Quiet(quiet) => self.traffic = Traffic::Quiet(quiet.since),
-            event if event.stirs() => self.traffic = Traffic::Busy,
-            _ => {}
         }
+        self.traffic = self.traffic.after(event);
         self
     }
 }

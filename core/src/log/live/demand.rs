@@ -46,19 +46,11 @@ impl Demand {
     }
 
     pub(super) fn follow(&mut self, event: &Event, time: OffsetDateTime) {
-        match event {
-            Event::Configured(configured) => {
-                self.terms = configured.terms;
-                if self.traffic == Traffic::Never {
-                    self.traffic = Traffic::Busy;
-                }
-            }
-            Event::Quiet(quiet) => self.traffic = Traffic::Quiet(quiet.since),
-            event if event.stirs() => {
-                self.traffic = Traffic::Busy;
-                self.stirred = time;
-            }
-            _ => {}
+        self.traffic = self.traffic.after(event);
+        if let Event::Configured(configured) = event {
+            self.terms = configured.terms;
+        } else if event.stirs() {
+            self.stirred = time;
         }
     }
 }

@@ -69,6 +69,16 @@ pub enum Change {
     Executor(ExecutorId),
 }
 
+impl Change {
+    /// The service that it is about; what a job or an executor means for one is told with that.
+    pub(super) fn service(self) -> Option<ServiceId> {
+        match self {
+            Self::Service(id) => Some(id),
+            Self::Job(_) | Self::Executor(_) => None,
+        }
+    }
+}
+
 /// A service at one moment.
 #[derive(Clone, Debug)]
 pub struct LiveService {
