@@ -19,6 +19,7 @@ pub mod queue;
 mod raw;
 mod refused;
 mod service;
+pub mod soak;
 mod stored;
 mod story;
 pub mod tasks;

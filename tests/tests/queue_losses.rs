@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use eai_tests::queue::Queue;
-use eai_tests::{Api, Backend, Platform, Service, Setup, app, text, until, until_async};
+use eai_tests::{Api, Backend, Platform, Service, Setup, app, text, until_async};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -132,9 +132,6 @@ async fn a_platform_that_dies_with_a_task_in_its_hands_costs_it_nothing(backend:
         let task = json!({ "args": { "mark": place } }).to_string();
         let send = ["task", "submit", "q", &task, "--command-id", &command];
         platform.run(&send, &[]);
-        until("the platform to die", || {
-            platform.has_ended().then_some(()).ok_or("it lives")
-        });
         platform.wait();
         platform.set_up(Setup {
             environment: Vec::new(),

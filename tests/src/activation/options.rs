@@ -1,6 +1,7 @@
 //! What a run of `tests/soak/activation` is asked.
 
 use crate::backend::Backend;
+use crate::soak::{self, number};
 
 /// How many rounds, and where their choices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +30,15 @@ impl Options {
     /// Reads the arguments of the command line.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{name} needs a value"))?;
-            let number = || format!("{name} takes a whole number, not {value}");
-            match name.as_str() {
-                "--rounds" => options.rounds = value.parse().map_err(|_| number())?,
-                "--seed" => options.seed = value.parse().map_err(|_| number())?,
+        soak::options(arguments, |name, value| {
+            match name {
+                "--rounds" => options.rounds = number(name, &value)?,
+                "--seed" => options.seed = number(name, &value)?,
                 "--backend" => options.backend = value.parse()?,
-                _ => return Err(format!("unknown argument: {name}")),
+                _ => return soak::unknown(name),
             }
-        }
+            Ok(())
+        })?;
         Ok(options)
     }
 }

@@ -1,42 +1,22 @@
 //! Fifty requests at once on cold services, round after round: see `tests/soak/activation`.
 
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use eai_tests::activation::{Options, Summary, run};
+use eai_tests::activation::{Options, run};
+use eai_tests::soak;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match Options::read(std::env::args().skip(1)) {
+    let options = match soak::asked(Options::read) {
         Ok(options) => options,
-        Err(message) => {
-            say(&format!("error: {message}"));
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
     };
-    let summary = run(&options, |summary| progress(summary, options.rounds)).await;
-    say(&summary.to_string());
-    if summary.passed() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-/// A line that is written over on a terminal; every tenth one elsewhere.
-fn progress(summary: &Summary, of: u32) {
-    let mut out = std::io::stderr();
-    let end = if out.is_terminal() { '\r' } else { '\n' };
-    if end == '\r' || summary.rounds.is_multiple_of(10) {
+    let of = options.rounds;
+    let summary = run(&options, |summary| {
         let (rounds, violations) = (summary.rounds, summary.violations.len());
-        drop(write!(
-            out,
-            "round {rounds} of {of}, {violations} violations{end}"
-        ));
-    }
-}
-
-fn say(text: &str) {
-    // Nobody listens any more where this fails; the exit code still tells.
-    drop(writeln!(std::io::stdout(), "{text}"));
+        let line = format!("round {rounds} of {of}, {violations} violations");
+        soak::progress(&line, summary.rounds.is_multiple_of(10));
+    })
+    .await;
+    soak::ended(&summary, summary.passed())
 }

@@ -1,36 +1,18 @@
 //! Jobs while what runs them is killed and frozen: see `tests/soak/jobs`.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use eai_tests::jobs::{Options, run};
+use eai_tests::soak;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = match Options::read(std::env::args().skip(1)) {
+    let options = match soak::asked(Options::read) {
         Ok(options) => options,
-        Err(message) => {
-            say(&format!("error: {message}"));
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
     };
     match run(&options).await {
-        Ok(report) => {
-            say(&report.to_string());
-            if report.is_clean() && report.saw_enough() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(error) => {
-            say(&format!("error: the records cannot be kept: {error}"));
-            ExitCode::FAILURE
-        }
+        Ok(report) => soak::ended(&report, report.is_clean() && report.saw_enough()),
+        Err(error) => soak::broke(&format!("the records cannot be kept: {error}")),
     }
-}
-
-fn say(text: &str) {
-    // Nobody listens any more where this fails; the exit code still tells.
-    drop(writeln!(std::io::stdout(), "{text}"));
 }

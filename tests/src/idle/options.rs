@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::backend::Backend;
+use crate::soak;
 
 /// How many cycles, of what, and where their choices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +38,7 @@ impl Options {
     /// Reads the arguments of the command line.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{name} needs a value"))?;
+        soak::options(arguments, |name, value| {
             let number = || format!("{name} takes a whole number above 0, not {value}");
             let count = || {
                 value
@@ -48,15 +47,16 @@ impl Options {
                     .filter(|count| *count > 0)
                     .ok_or_else(number)
             };
-            match name.as_str() {
+            match name {
                 "--cycles" => options.cycles = count()?,
                 "--seed" => options.seed = value.parse().map_err(|_| number())?,
                 "--services" => options.services = count()?,
                 "--idle-timeout" => options.idle_timeout = Duration::from_secs(count()?.into()),
                 "--backend" => options.backend = value.parse()?,
-                _ => return Err(format!("unknown argument: {name}")),
+                _ => return soak::unknown(name),
             }
-        }
+            Ok(())
+        })?;
         Ok(options)
     }
 }

@@ -26,6 +26,7 @@ use crate::backend::Backend;
 use crate::leftovers::Leftovers;
 use crate::other::Other;
 use crate::platform::{Platform, Setup};
+use crate::soak;
 use crate::stored::{Stored, StoredEvent};
 use crate::wait::until_async;
 
@@ -249,14 +250,5 @@ fn keep(folder: &Path, log: &[Value], driver: &Driver) -> std::io::Result<()> {
 fn take_down(mut driver: Driver) -> Vec<String> {
     driver.other.signal(Signal::TERM);
     driver.other.wait();
-    let code = driver.platform.stop();
-    let mut wrong = Vec::new();
-    if code != 0 {
-        wrong.push(format!("the platform ended with {code}"));
-    }
-    let networks = driver.platform.networks();
-    if driver.platform.backend() == Backend::Docker && !networks.is_empty() {
-        wrong.push(format!("networks that are left: {networks:?}"));
-    }
-    wrong
+    soak::stop(&mut driver.platform)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backend::Backend;
+use crate::soak::{self, number};
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -51,19 +52,17 @@ impl Options {
     /// Reads a command line without its first word; the error says what is wrong with it.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::new(1, 50, Backend::Process, PathBuf::from("target/jobs"));
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{name} needs a value"))?;
-            let number = || format!("{name} takes a whole number, not {value}");
-            match name.as_str() {
-                "--seed" => options.seed = value.parse().map_err(|_| number())?,
-                "--jobs" => options.jobs = value.parse().map_err(|_| number())?,
+        soak::options(arguments, |name, value| {
+            match name {
+                "--seed" => options.seed = number(name, &value)?,
+                "--jobs" => options.jobs = number(name, &value)?,
                 "--backend" => options.backend = value.parse()?,
                 "--sabotage" => options.sabotage = Some(value),
                 "--folder" => options.folder = value.into(),
-                _ => return Err(format!("unknown argument: {name}")),
+                _ => return soak::unknown(name),
             }
-        }
+            Ok(())
+        })?;
         match options.jobs {
             1..=1000 => Ok(options),
             other => Err(format!("--jobs {other} is not from 1 to 1000")),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::schedule::DECK;
 use crate::backend::Backend;
+use crate::soak::{self, number};
 
 /// There is a fault for so many tasks.
 const TASKS_PER_FAULT: usize = 60;
@@ -73,21 +74,19 @@ impl Options {
     /// Reads a command line without its first word; the error says what is wrong with it.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::new(1, 10_000, Backend::Process, PathBuf::from("target/tasks"));
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{name} needs a value"))?;
-            let number = || format!("{name} takes a whole number, not {value}");
-            match name.as_str() {
-                "--seed" => options.seed = value.parse().map_err(|_| number())?,
-                "--tasks" => options.tasks = value.parse().map_err(|_| number())?,
-                "--workers" => options.workers = value.parse().map_err(|_| number())?,
-                "--faults" => options.faults = Some(value.parse().map_err(|_| number())?),
+        soak::options(arguments, |name, value| {
+            match name {
+                "--seed" => options.seed = number(name, &value)?,
+                "--tasks" => options.tasks = number(name, &value)?,
+                "--workers" => options.workers = number(name, &value)?,
+                "--faults" => options.faults = Some(number(name, &value)?),
                 "--backend" => options.backend = value.parse()?,
                 "--sabotage" => options.sabotage = Some(value),
                 "--folder" => options.folder = value.into(),
-                _ => return Err(format!("unknown argument: {name}")),
+                _ => return soak::unknown(name),
             }
-        }
+            Ok(())
+        })?;
         if !(1..=1_000_000).contains(&options.tasks) {
             return Err(format!(
                 "--tasks {} is not from 1 to 1000000",

@@ -13,10 +13,10 @@ use super::report::{Record, Report, check};
 use super::schedule::batches;
 use super::send::Sender;
 use crate::api::Api;
-use crate::backend::Backend;
 use crate::leftovers::Leftovers;
 use crate::platform::{Platform, Setup};
 use crate::service::{Service, app};
+use crate::soak;
 use crate::wait::until_async;
 
 /// How long the executor may be silent.
@@ -211,13 +211,6 @@ fn take_down(mut driver: Driver) -> Vec<String> {
         }
         std::thread::sleep(PAUSE);
     }
-    let code = driver.platform.stop();
-    if code != 0 {
-        wrong.push(format!("the platform ended with {code}"));
-    }
-    let networks = driver.platform.networks();
-    if driver.platform.backend() == Backend::Docker && !networks.is_empty() {
-        wrong.push(format!("networks that are left: {networks:?}"));
-    }
+    wrong.extend(soak::stop(&mut driver.platform));
     wrong
 }
