@@ -38,6 +38,7 @@ pub(crate) struct QueueArgs {
 
 /// The code of a worker.
 #[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Queue options")]
 pub(crate) struct WorkerArgs {
     /// A Python function of its runtime that is called with each task
     #[arg(long, value_name = "MODULE.FUNCTION", conflicts_with = "agi_worker")]

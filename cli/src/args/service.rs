@@ -130,15 +130,15 @@ pub(crate) struct UpdateService {
     /// How long it may run, in seconds; 0 is for ever
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) max_run_time: Option<u64>,
+    /// The command that it runs
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) terms: TermsArgs,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// The command that it runs
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
 }
 
 /// A number that JSON has: it would write any other as `null`, which changes nothing.
