@@ -27,6 +27,7 @@ variables! {
     EAI_DOMAIN: "Server: the domain of service URLs.",
     EAI_EXECUTOR_LEASE: "Server: how long an executor may be silent until its jobs are given up.",
     EAI_EXTERNAL_URL: "Server: the URL that users reach it by, if a proxy is in front.",
+    EAI_DRAIN_TIMEOUT: "Server: how long a job may go on with its requests after an update, `30s` if unset.",
     EAI_IDLE_TIMEOUT: "Server: how long the job of a service is kept that nobody asks for.",
     EAI_KEEP_JOBS: "Server: leave jobs running when Ctrl-C ends the platform.",
     EAI_LISTEN: "Server: the address and port to listen on.",

@@ -16,6 +16,9 @@ pub const NO_CLAIM: &str = "no-claim";
 /// The guard that an outcome counts only for the attempt of its task that is under way.
 pub const NO_ATTEMPT: &str = "no-attempt";
 
+/// The guard that a run which requests were moved away from is done with those it had before it ends.
+pub const NO_DRAIN: &str = "no-drain";
+
 /// Whether a guard is broken.
 #[cfg(not(feature = "sabotage"))]
 pub fn is_broken(_guard: &str) -> bool {

@@ -27,6 +27,8 @@ pub mod task;
 pub mod worker;
 
 #[cfg(feature = "log")]
+pub mod flights;
+#[cfg(feature = "log")]
 pub mod jws;
 #[cfg(feature = "log")]
 pub mod log;

@@ -66,6 +66,13 @@ pub fn reserve(kind: &'static str, full_name: &FullName, holder: Uuid) -> Box<dy
     )
 }
 
+/// The part of a command that gives `full_name` back, if `holder` has it.
+pub fn release(kind: &'static str, full_name: &FullName, holder: Uuid) -> Box<dyn AnyPart> {
+    let id = format!("{kind}-{}", full_name.name);
+    let command = Command::Release(Released { holder });
+    Part::<NameAggregate>::on(full_name.account.clone(), id, command).boxed()
+}
+
 /// The part of a command that takes an account's name for it; it is kept in the account itself.
 pub fn reserve_account(account: &AccountName, holder: Uuid) -> Box<dyn AnyPart> {
     part("account", account, &account.own(), account.into(), holder)

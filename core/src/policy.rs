@@ -5,13 +5,15 @@
 mod idle;
 mod queue;
 mod recovery;
+mod rollout;
 
 pub use idle::{IDLE, IdleIntent, IdlePlan, Standing, on_idle};
 pub use queue::{PLANNED, Plan, WorkerIntent, on_queue};
 pub use recovery::{Recovery, on_failures};
+pub use rollout::{Drains, Rolling, on_rollout};
 
 use crate::ids::JobId;
-use crate::service::{Activated, Service, Status};
+use crate::service::{Activated, Service};
 
 /// What the platform means to do about a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +29,18 @@ pub enum Intent {
     },
     /// Start a job of the desired revision, beside the one that serves.
     Activate,
+    /// Send no more requests to a run: there is no room for it and the next one.
+    Drain {
+        /// The job.
+        job: JobId,
+        /// The run.
+        run: u32,
+    },
 }
 
 /// What a service's state asks for.
 ///
-/// A service that takes no traffic has no jobs. A new revision starts while the old one serves, and the old
-/// one ends when requests go to the new one. A revision whose job ended is not started again by itself.
+/// A service that takes no traffic has no jobs.
 pub fn on_service(service: &Service) -> Vec<Intent> {
     // What a queue asks for is asked of [`on_queue`]: its workers may be done with their task first.
     if service.queue.is_some() {
@@ -44,25 +52,8 @@ pub fn on_service(service: &Service) -> Vec<Intent> {
         reason,
     };
     let stopped = service.ending.iter();
-    let mut intents: Vec<_> = stopped.map(|run| cancel(run, "service-stopped")).collect();
-    if service.status != Status::On {
-        return intents;
-    }
-    let Some(desired) = &service.desired else {
-        return intents;
-    };
-    let serves = |run: &Activated| {
-        let serving = service.serving.as_ref();
-        serving.is_some_and(|serving| serving.job == run.job && serving.run == run.run)
-    };
-    let mut live = service.live.iter();
-    if live.any(|run| run.key == desired.key && serves(run)) {
-        let old = service.live.iter().filter(|run| run.key != desired.key);
-        intents.extend(old.map(|run| cancel(run, "superseded")));
-    } else if !service.tried && !service.live.is_empty() {
-        intents.push(Intent::Activate);
-    }
-    intents
+    let stopped = stopped.map(|run| cancel(run, "service-stopped"));
+    stopped.collect()
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@ use super::*;
 use crate::digest::Digest;
 use crate::ids::{DataId, RoleId, ServiceId};
 use crate::job::configuration;
-use crate::service::{Activated, Created, Resource, Revised, Switched, Terms, Traffic};
+use crate::service::{Activated, Created, Resource, Revised, Status, Switched, Terms, Traffic};
 use uuid::Uuid;
 
-fn run(content: &str, job: u128) -> Activated {
+pub(super) fn run(content: &str, job: u128) -> Activated {
     Activated {
         job: JobId(Uuid::from_u128(job)),
         run: 0,
@@ -20,7 +20,12 @@ fn key(content: &str) -> Digest {
     configuration(content, 1).key()
 }
 
-fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bool) -> Service {
+pub(super) fn service(
+    desired: &str,
+    live: Vec<Activated>,
+    serving: Option<u128>,
+    tried: bool,
+) -> Service {
     let full_name = "snow.testacc.web_runtime";
     Service {
         created: Created {
@@ -55,7 +60,10 @@ fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bo
         serving: serving.map(|job| Switched {
             job: JobId(Uuid::from_u128(job)),
             run: 0,
+            revision: None,
+            drain_ms: None,
         }),
+        rollout: crate::service::Rollout::default(),
         reusable: vec![],
         terms: Terms::default(),
         traffic: Traffic::Never,
@@ -64,7 +72,7 @@ fn service(desired: &str, live: Vec<Activated>, serving: Option<u128>, tried: bo
     }
 }
 
-fn cancel(job: u128, reason: &'static str) -> Intent {
+pub(super) fn cancel(job: u128, reason: &'static str) -> Intent {
     Intent::Cancel {
         job: JobId(Uuid::from_u128(job)),
         run: 0,
@@ -107,30 +115,4 @@ fn what_was_stopped_ends_though_the_service_is_on_again() {
         ..service("a", vec![run("a", 2)], Some(2), true)
     };
     assert_eq!(on_service(&service), [cancel(1, "service-stopped")]);
-}
-
-#[test]
-fn a_new_revision_starts_beside_the_old_one_and_only_once() {
-    let old = vec![run("a", 1)];
-    let revised = service("b", old.clone(), Some(1), false);
-    assert_eq!(on_service(&revised), [Intent::Activate]);
-    let tried = service("b", old, Some(1), true);
-    assert_eq!(
-        on_service(&tried),
-        [],
-        "it failed, and the old one serves on"
-    );
-}
-
-#[test]
-fn the_old_one_ends_when_the_new_one_serves() {
-    let both = vec![run("a", 1), run("b", 2)];
-    assert_eq!(on_service(&service("b", both.clone(), Some(1), true)), []);
-    let switched = service("b", both, Some(2), true);
-    assert_eq!(on_service(&switched), [cancel(1, "superseded")]);
-}
-
-#[test]
-fn nothing_starts_where_nothing_ran() {
-    assert_eq!(on_service(&service("b", vec![], None, false)), []);
 }

@@ -36,6 +36,10 @@ enum Step {
     Request,
     /// Other files are pushed.
     Revise(u8),
+    /// The same is to run anew.
+    Restart,
+    /// A run that leaves is done with its requests.
+    Drained(usize),
     Stop,
     Start,
     Deactivate,
@@ -57,6 +61,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => Just(Step::Request),
         2 => (0..3_u8).prop_map(Step::Revise),
+        1 => Just(Step::Restart),
+        3 => (0..8_usize).prop_map(Step::Drained),
         1 => Just(Step::Stop),
         2 => Just(Step::Start),
         1 => Just(Step::Deactivate),
@@ -262,11 +268,20 @@ impl World {
                     let switched = Switched {
                         job: id,
                         run: job.run,
+                        revision: None,
+                        drain_ms: Some(5),
                     };
                     drop(self.on_service(service::Command::Switch(switched)));
                 }
             }
-            for intent in policy::on_service(&self.service()) {
+            let drains = policy::Drains {
+                now: OffsetDateTime::UNIX_EPOCH,
+                until: Vec::new(),
+                no_room: self.next.is_multiple_of(3),
+            };
+            let service = self.service();
+            let rolling = policy::on_rollout(&service, &drains).intents;
+            for intent in policy::on_service(&service).into_iter().chain(rolling) {
                 match intent {
                     Intent::Cancel { job, run, reason } => {
                         let state = self.job(job);
@@ -275,6 +290,14 @@ impl World {
                         }
                     }
                     Intent::Activate => drop(self.activate()),
+                    Intent::Drain { job, run } => {
+                        let draining = service::Draining {
+                            job,
+                            run,
+                            drain_ms: 5,
+                        };
+                        drop(self.on_service(service::Command::Drain(draining)));
+                    }
                 }
             }
         }
@@ -284,6 +307,17 @@ impl World {
         match step {
             Step::Request => drop(self.activate()),
             Step::Revise(content) => self.revise(*content),
+            Step::Restart => {
+                let after = self.service().desired.unwrap().revision;
+                drop(self.on_service(service::Command::Restart { after }));
+            }
+            Step::Drained(at) => {
+                if let Some(job) = self.pick(*at) {
+                    let (job, run) = (job.submitted.id, job.run);
+                    let drained = service::Drained { job, run, cut: 0 };
+                    drop(self.on_service(service::Command::Drained(drained)));
+                }
+            }
             Step::Stop => drop(self.on_service(service::Command::Stop)),
             Step::Start => drop(self.on_service(service::Command::Start)),
             Step::Deactivate => drop(self.on_service(service::Command::Deactivate)),
@@ -372,11 +406,21 @@ fn check(world: &World) -> Result<(), TestCaseError> {
         &world.alive(),
         "what the service knows is what is alive"
     );
-    let mut keys: Vec<_> = service.live.iter().map(|run| run.key.to_string()).collect();
-    let runs = keys.len();
-    keys.sort_unstable();
-    keys.dedup();
-    prop_assert_eq!(keys.len(), runs, "one live run for each configuration");
+    let current = service.live.iter().filter(|run| service.is_current(run));
+    prop_assert!(current.count() <= 1, "one live run of what is wanted");
+    if let Some(serving) = &service.serving {
+        let leaving = service.leaving(serving.job, serving.run);
+        prop_assert!(leaving.is_none(), "what serves does not leave");
+        let mut live = service.live.iter();
+        prop_assert!(live.any(|run| service.serves(run)), "what serves is alive");
+    }
+    for leaving in &service.rollout.leaving {
+        let mut live = service.live.iter();
+        prop_assert!(
+            live.any(|run| (run.job, run.run) == (leaving.job, leaving.run)),
+            "what leaves is there"
+        );
+    }
     if service.status != Status::On {
         prop_assert!(
             service.live.is_empty(),
@@ -418,6 +462,7 @@ proptest! {
         let run = world.activate().unwrap();
         prop_assert_eq!(world.activate().unwrap(), run.clone());
         prop_assert_eq!(run.key, world.service().desired.unwrap().key);
+        prop_assert_eq!(world.service().rollout.failed, None);
         prop_assert_eq!(world.alive().len(), 1);
     }
 }

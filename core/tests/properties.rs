@@ -161,7 +161,7 @@ proptest! {
 
     #[test]
     fn a_service_changes_only_as_allowed(commands in generators::service::commands()) {
-        use Status::{Deactivated, Off, On};
+        use Status::{Deactivated, Deleted, Off, On};
         let history = run::<ServiceAggregate>(&commands)?;
         let mut state: ServiceState = None;
         let mut before_deactivation = None;
@@ -173,6 +173,7 @@ proptest! {
                 ServiceEvent::Created(_) => before.is_none() && matches!(after, Some(On | Off)),
                 // On already, what failed is tried again.
                 ServiceEvent::Started(_) => matches!(before, Some(On | Off)) && after == Some(On),
+                ServiceEvent::Deleted(_) => before != Some(Deleted) && after == Some(Deleted),
                 // Off already, it lets the workers go that it had kept.
                 ServiceEvent::Stopped(_) => matches!(before, Some(On | Off)) && after == Some(Off),
                 ServiceEvent::Deactivated(_) => {
@@ -182,8 +183,9 @@ proptest! {
                 ServiceEvent::Reactivated(_) => before == Some(Deactivated) && after == before_deactivation,
                 ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
                 ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
-                | ServiceEvent::HealthChanged(_) | ServiceEvent::Configured(_) | ServiceEvent::Quiet(_) | ServiceEvent::Busy(_)
-                | ServiceEvent::GaveUp(_) => {
+                | ServiceEvent::HealthChanged(_) | ServiceEvent::Draining(_) | ServiceEvent::Drained(_)
+                | ServiceEvent::Restarted(_) | ServiceEvent::Configured(_) | ServiceEvent::Quiet(_)
+                | ServiceEvent::Busy(_) | ServiceEvent::GaveUp(_) => {
                     before == after
                 }
             };

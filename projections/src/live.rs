@@ -1,16 +1,19 @@
 //! What the views know of what is alive: where the routes in memory begin.
 
+use eai_core::ids::ServiceId;
 use eai_core::job::Phase;
 use eai_core::log::live::{
-    Demand, LiveClaim, LiveExecutor, LiveJob, LiveService, LiveWorker, Snapshot,
+    Demand, LiveClaim, LiveExecutor, LiveJob, LiveLeaving, LiveRollout, LiveService, LiveWorker,
+    Snapshot,
 };
 use eai_core::names::{AccountName, Name};
 use eai_core::service::Traffic;
+use eai_core::spec::Spec;
 use eai_core::worker::Condition;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
-use super::rows::{column, number, optional, optional_json, optional_time, terms, time};
+use super::rows::{column, json, number, optional, optional_json, optional_time, terms, time};
 use super::{Error, Views, checkpoint};
 
 impl Views {
@@ -28,11 +31,13 @@ impl Views {
             let jobs = rows(text).fetch_all(&mut *transaction).await?;
             let executors = rows("SELECT * FROM executors").fetch_all(&mut *transaction).await?;
             let workers = rows("SELECT * FROM workers").fetch_all(&mut *transaction).await?;
+            let leaving = rows("SELECT * FROM leaving").fetch_all(&mut *transaction).await?;
+            let leaving = read(&leaving, |row| Ok((column(row, "service_id")?, leaves(row)?)))?;
             let text = "SELECT id, full_name FROM accounts";
             let accounts = rows(text).fetch_all(&mut *transaction).await?;
             Ok(Snapshot {
                 sequence: sequence.map_or(0, |checkpoint| checkpoint.sequence),
-                services: read(&services, service)?,
+                services: read(&services, |row| service(row, &leaving))?,
                 jobs: read(&jobs, job)?,
                 executors: read(&executors, executor)?,
                 workers: read(&workers, worker)?,
@@ -50,7 +55,16 @@ fn read<T>(
     rows.iter().map(one).collect()
 }
 
-fn service(row: &SqliteRow) -> Result<LiveService, Error> {
+fn leaves(row: &SqliteRow) -> Result<LiveLeaving, Error> {
+    Ok(LiveLeaving {
+        job: column(row, "job")?,
+        run: number(row, "run")?,
+        until: time(row, "until")?,
+        done: row.try_get("done")?,
+    })
+}
+
+fn service(row: &SqliteRow, leaving: &[(ServiceId, LiveLeaving)]) -> Result<LiveService, Error> {
     let account: AccountName = column(row, "account")?;
     let name: Name = column(row, "name")?;
     let mut service = LiveService::new(
@@ -71,6 +85,14 @@ fn service(row: &SqliteRow) -> Result<LiveService, Error> {
             _ => Traffic::Never,
         },
         stirred: time(row, "stirred_on")?,
+    };
+    let run: Option<u32> = row.try_get("serving_run")?;
+    let leaving = leaving.iter().filter(|(of, _)| *of == service.id);
+    service.rollout = LiveRollout {
+        desired: optional(row, "desired_key")?,
+        serving: optional(row, "serving_job")?.zip(run),
+        served: optional(row, "served_key")?,
+        leaving: leaving.map(|(_, run)| *run).collect(),
     };
     Ok(service)
 }
@@ -111,6 +133,7 @@ fn executor(row: &SqliteRow) -> Result<LiveExecutor, Error> {
         started: row.try_get("started")?,
         lost: row.try_get("lost")?,
         draining: row.try_get("draining")?,
+        mem_mib: number(row, "mem")?,
     })
 }
 
@@ -120,6 +143,8 @@ fn job(row: &SqliteRow) -> Result<LiveJob, Error> {
         column(row, "account")?,
         number(row, "port")?,
     );
+    let spec: Spec = json(row, "spec")?;
+    job.mem_mib = spec.resources.mem.mebibytes().into();
     job.service = optional(row, "service_id")?;
     job.revision = row
         .try_get::<Option<u32>, _>("revision")?

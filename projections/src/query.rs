@@ -41,7 +41,8 @@ impl Scope {
 }
 
 /// What is selected for each kind of row. Members are joined in order, so that a role is one row.
-pub(crate) const SERVICES: &str = "SELECT * FROM services";
+pub(crate) const SERVICES: &str = "SELECT * FROM (SELECT services.*, EXISTS (SELECT 1 FROM leaving \
+    WHERE leaving.service_id = services.id) AS is_leaving FROM services WHERE status <> 'deleted')";
 const DATA: &str = "SELECT * FROM data";
 const ROLES: &str = "SELECT roles.*, (SELECT json_group_array(user) FROM \
     (SELECT user FROM role_members WHERE role = roles.id ORDER BY sequence)) AS members FROM roles";

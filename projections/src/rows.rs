@@ -1,7 +1,7 @@
 //! What the views know of each thing, typed.
 
 use eai_core::digest::Digest;
-use eai_core::ids::{AccountId, DataId, OrganizationId, RoleId, ServiceId, UserId};
+use eai_core::ids::{AccountId, DataId, JobId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
 use eai_core::service::{Queue, Status, Terms};
 use serde::de::DeserializeOwned;
@@ -146,7 +146,15 @@ pub struct ServiceRow {
     /// On what terms its job is kept, where its front end is a URL.
     pub terms: Terms,
     /// Why its job is not tried again, where it failed too often.
-    pub failed: Option<String>,
+    pub gave_up: Option<String>,
+    /// The newest revision; none until its runtime was looked at.
+    pub revision: Option<u32>,
+    /// The revision that requests go to.
+    pub serving_revision: Option<u32>,
+    /// The revision that did not come to answer, and its job.
+    pub failed: Option<(u32, JobId)>,
+    /// Whether a run is on its way out.
+    pub is_leaving: bool,
     /// When it was made.
     pub created_on: OffsetDateTime,
     /// Who made it.
@@ -318,7 +326,13 @@ impl FromRow for ServiceRow {
             public: row.try_get("public")?,
             queue: optional_json(row, "queue")?,
             terms: terms(row)?,
-            failed: row.try_get("failed")?,
+            gave_up: row.try_get("gave_up")?,
+            revision: row.try_get("revision")?,
+            serving_revision: row.try_get("serving_revision")?,
+            failed: row
+                .try_get::<Option<u32>, _>("failed_revision")?
+                .zip(optional(row, "failed_job")?),
+            is_leaving: row.try_get("is_leaving")?,
             created_on: time(row, "created_on")?,
             created_by: row.try_get("created_by")?,
             updated_on: time(row, "updated_on")?,

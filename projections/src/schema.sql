@@ -90,7 +90,17 @@ CREATE TABLE services (
     status     TEXT NOT NULL,
     public     INTEGER NOT NULL,
     revision   INTEGER,
+    -- The key of what requests lead to, and of what was last asked for.
     config_key TEXT,
+    desired_key TEXT,
+    -- The run that requests go to, the revision that it runs, and the key of the newest one they went to.
+    serving_job      TEXT,
+    serving_run      INTEGER,
+    serving_revision INTEGER,
+    served_key       TEXT,
+    -- The revision that did not come to answer, and its job.
+    failed_revision  INTEGER,
+    failed_job       TEXT,
     -- Its queue with the workers that are wanted now, as JSON.
     queue      TEXT,
     -- On what terms its job is kept; NULL is what is usual.
@@ -101,7 +111,7 @@ CREATE TABLE services (
     quiet_since TEXT,
     stirred_on  TEXT NOT NULL,
     -- Why its job is not tried again.
-    failed      TEXT,
+    gave_up     TEXT,
     created_on TEXT NOT NULL,
     created_by TEXT NOT NULL,
     updated_on TEXT NOT NULL,
@@ -109,6 +119,28 @@ CREATE TABLE services (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX services_by_account ON services (account, sequence);
 CREATE INDEX services_by_runtime ON services (runtime_id);
+
+-- What each service was to run, and when.
+CREATE TABLE revisions (
+    service_id    TEXT NOT NULL,
+    revision      INTEGER NOT NULL,
+    config_key    TEXT NOT NULL,
+    configuration TEXT NOT NULL,
+    created_on    TEXT NOT NULL,
+    created_by    TEXT NOT NULL,
+    sequence      INTEGER NOT NULL,
+    PRIMARY KEY (service_id, revision)
+) STRICT, WITHOUT ROWID;
+
+-- The runs that get no more requests, and until when they may go on with those they have.
+CREATE TABLE leaving (
+    service_id TEXT NOT NULL,
+    job        TEXT NOT NULL,
+    run        INTEGER NOT NULL,
+    until      TEXT NOT NULL,
+    done       INTEGER NOT NULL,
+    PRIMARY KEY (service_id, job, run)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE jobs (
     id               TEXT PRIMARY KEY,

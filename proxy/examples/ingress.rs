@@ -27,6 +27,7 @@ impl Backends for One {
             identity: None,
             ours: Ours::default(),
             start: None,
+            flight: None,
             guard: Box::new(()),
         })
     }

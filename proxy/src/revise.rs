@@ -11,7 +11,7 @@ use eai_core::command::{AnyPart, Context, Part};
 use eai_core::data::{self, DataAggregate, File, FilePath, Manifest, Push};
 use eai_core::digest::Digest;
 use eai_core::ids::{CommandId, DataId};
-use eai_core::job::DataVersion;
+use eai_core::job::{Configuration, DataVersion};
 use eai_core::log::Outcome;
 use eai_core::names::AccountName;
 use eai_core::service::{Command, ServiceAggregate};
@@ -55,6 +55,11 @@ pub(crate) trait Edit: Sync {
         state: &Shared,
         base: &Base,
     ) -> impl Future<Output = Result<Manifest, ApiError>> + Send;
+
+    /// What a service runs from now on, where that is more than its files say.
+    fn configuration(&self, _service: &ServiceRow) -> Option<&Configuration> {
+        None
+    }
 }
 
 /// Adds what a service needs to run at all.
@@ -100,7 +105,7 @@ pub(crate) async fn change(
     let plan = || async {
         let base = place.base(state).await?;
         let files = edit.edit(state, &base).await?;
-        parts(state, place, &base, files).await
+        parts(state, place, &base, files, edit).await
     };
     command::settle(state, context, plan).await
 }
@@ -111,6 +116,7 @@ async fn parts(
     place: &Place,
     base: &Base,
     files: Manifest,
+    edit: &impl Edit,
 ) -> Result<Vec<Box<dyn AnyPart>>, ApiError> {
     let spec = spec(state, &files).await?;
     let document = files.document()?;
@@ -135,7 +141,13 @@ async fn parts(
             version,
             manifest,
         };
-        let configuration = configure::configuration(state, service, &spec, runtime).await?;
+        let configuration = match edit.configuration(service) {
+            Some(earlier) => Configuration {
+                runtime,
+                ..earlier.clone()
+            },
+            None => configure::configuration(state, service, &spec, runtime).await?,
+        };
         let revise = Command::Revise(Box::new(configuration));
         parts.push(
             Part::<ServiceAggregate>::on(service.account.clone(), service.id, revise).boxed(),

@@ -18,6 +18,7 @@ mod platform;
 pub mod queue;
 mod raw;
 mod refused;
+pub mod rollout;
 mod service;
 pub mod soak;
 mod stored;

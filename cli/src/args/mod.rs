@@ -5,6 +5,7 @@
 mod data;
 mod image;
 mod job;
+mod life;
 mod nouns;
 mod output;
 mod queue;
@@ -18,6 +19,10 @@ use uuid::Uuid;
 pub(crate) use data::{ContentArgs, ContentVerb, DataVerb, PullArgs, PushArgs};
 pub(crate) use image::ImageVerb;
 pub(crate) use job::{JobRefs, JobVerb, ListJobs, LogArgs, Until, WaitArgs};
+pub(crate) use life::{
+    ApplyArgs, RollbackArgs, ServiceEventsArgs, ServiceLogArgs, ServiceRefArgs, ServiceUntil,
+    ServiceWaitArgs,
+};
 pub(crate) use nouns::{
     AccountVerb, EventsVerb, ExecutorVerb, ListArgs, LoginVerb, Noun, OrganizationVerb, RefsArgs,
     RoleVerb, ServerCommand, ServerVerb, TailArgs, UserVerb,

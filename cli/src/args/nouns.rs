@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DataVerb, ImageVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb, TaskVerb};
+use super::{
+    ApplyArgs, DataVerb, ImageVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb, TaskVerb,
+};
 
 /// What the command is about.
 #[derive(Debug, Subcommand)]
@@ -22,6 +24,21 @@ pub(crate) enum Noun {
   eai service stop hello"
     )]
     Service(ServiceVerb),
+    /// Make services be as a file says: shows the difference first
+    #[command(after_help = "Examples:
+  eai apply -f services.yaml
+  eai apply -f services.yaml --dry-run
+  eai apply -f services.yaml --yes
+
+A file:
+  services:
+    hello:
+      files: ./app
+      spec:
+        runtime: {image: python:3.10, command: [python3, -u, /service/server.py]}
+        resources: {cpu: 1, mem: 1}
+      status: on")]
+    Apply(ApplyArgs),
     /// Tasks: what the workers of a queue do
     #[command(
         subcommand,

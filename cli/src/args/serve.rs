@@ -65,6 +65,9 @@ pub(crate) struct ServeArgs {
     /// How long a request waits for a job to be ready, such as 5m
     #[arg(long, value_name = "TIME", env = env::EAI_REQUEST_WAIT, default_value = "5m")]
     pub(crate) request_wait: humantime::Duration,
+    /// How long a job may go on with the requests that it has once an update moved the others away, such as 30s
+    #[arg(long, value_name = "TIME", env = env::EAI_DRAIN_TIMEOUT, default_value = "30s")]
+    pub(crate) drain_timeout: humantime::Duration,
     /// How long the job of a service is kept that nobody asks for, such as 24h: frozen after half of it, stopped after all
     #[arg(long, value_name = "TIME", env = env::EAI_IDLE_TIMEOUT, default_value = "24h",
         value_parser = idle)]

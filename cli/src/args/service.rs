@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::life::{
+    RollbackArgs, ServiceEventsArgs, ServiceLogArgs, ServiceRefArgs, ServiceWaitArgs,
+};
 use super::nouns::{ListArgs, RefsArgs, reference};
 use super::output::OutputArgs;
 use super::queue::{
@@ -28,7 +31,8 @@ pub(crate) enum ServiceVerb {
     #[command(after_help = "Examples:
   eai service update hello -i python:3.10 --cpu 1 --mem 1 -- python3 -u /service/server.py
   eai service update hello -e LEVEL=debug -d models:/models --port 9000
-  eai service update hello --readiness-path /healthz")]
+  eai service update hello --readiness-path /healthz
+  eai service update hello --watch ./app")]
     Update(Box<UpdateService>),
     /// Switch services on
     Start(RefsArgs),
@@ -47,6 +51,28 @@ pub(crate) enum ServiceVerb {
     Health(HealthArgs),
     /// Show or write a snapshot of the health for operators
     Snapshot(SnapshotArgs),
+    /// Run the same anew: the next run takes over before the old one ends
+    Restart(RefsArgs),
+    /// Wait until a service is ready, settled or stopped
+    #[command(after_help = "Examples:
+  eai service wait hello
+  eai service wait hello --for settled
+  eai service wait hello --for stopped")]
+    Wait(ServiceWaitArgs),
+    /// Print what the runs of a service write
+    #[command(visible_alias = "log")]
+    Logs(ServiceLogArgs),
+    /// Print the events of a service
+    Events(ServiceEventsArgs),
+    /// List what a service was to run, and when
+    Revisions(ServiceRefArgs),
+    /// Go back to what a service ran before
+    #[command(after_help = "Examples:
+  eai service rollback hello
+  eai service rollback hello --to 3")]
+    Rollback(RollbackArgs),
+    /// Take services away: the name is free, what happened stays in the events
+    Delete(RefsArgs),
     /// Put services away, until they are reactivated
     Deactivate(RefsArgs),
     /// Bring deactivated services back
@@ -133,6 +159,9 @@ pub(crate) struct UpdateService {
     /// The command that it runs
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+    /// Push the files of a directory, and again as they change, for ever
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) terms: TermsArgs,
     #[command(flatten)]

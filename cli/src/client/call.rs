@@ -48,6 +48,14 @@ impl<'a> Call<'a> {
         Self::new(Method::DELETE, path)
     }
 
+    /// A command that takes something away; `nth` of this invocation.
+    pub(crate) fn remove(path: &[&'a str], nth: u32) -> Self {
+        Self {
+            nth: Some(nth),
+            ..Self::new(Method::DELETE, path)
+        }
+    }
+
     fn new(method: Method, path: &[&'a str]) -> Self {
         Self {
             method,

@@ -15,9 +15,21 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
     match verb {
-        EventsVerb::Tail(args) if args.follow => follow(args, client, printer).await,
-        EventsVerb::Tail(args) => tail(args, client, printer).await,
+        EventsVerb::Tail(args) => print(args, client, printer).await,
         EventsVerb::Get { refs, output } => get(&refs, output, client, printer).await,
+    }
+}
+
+/// Prints the last events, and those that come where that is asked for.
+pub(super) async fn print(
+    args: TailArgs,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<ExitStatus, Error> {
+    if args.follow {
+        follow(args, client, printer).await
+    } else {
+        tail(args, client, printer).await
     }
 }
 

@@ -4,11 +4,13 @@
 //! and ends only by returning.
 
 mod account;
+mod apply;
 mod data;
 mod events;
 mod executor;
 mod image;
 mod job;
+mod life;
 mod login;
 mod organization;
 mod queue;
@@ -19,6 +21,7 @@ mod service;
 mod task;
 mod user;
 mod version;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -87,6 +90,7 @@ async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<E
         Noun::Service(verb) => service::run(verb, client, printer).await,
         Noun::Task(verb) => task::run(verb, client, printer).await,
         Noun::Job(verb) => job::run(verb, client, printer).await,
+        Noun::Apply(args) => apply::run(args, client, printer).await,
         Noun::Data(verb) => data::run(verb, client, printer).await,
         Noun::Image(verb) => image::run(verb, client, printer).await,
         Noun::Account(verb) => account::run(verb, client, printer).await,

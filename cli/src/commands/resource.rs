@@ -13,6 +13,14 @@ pub(super) struct Kind {
     pub(super) columns: &'static [&'static str],
 }
 
+/// What is done to one thing.
+#[derive(Clone, Copy)]
+enum Act<'a> {
+    Get,
+    Verb(&'a str),
+    Remove,
+}
+
 // === impl Kind ===
 
 impl Kind {
@@ -62,7 +70,7 @@ impl Kind {
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        self.each(None, &[], args, client, printer).await
+        self.each(Act::Get, &[], args, client, printer).await
     }
 
     /// Does one thing to each, and shows what it is now.
@@ -85,7 +93,18 @@ impl Kind {
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        self.each(Some(verb), query, args, client, printer).await
+        self.each(Act::Verb(verb), query, args, client, printer)
+            .await
+    }
+
+    /// Takes each away, and shows what it was.
+    pub(super) async fn remove(
+        &self,
+        args: RefsArgs,
+        client: &mut Client,
+        printer: &mut Printer,
+    ) -> Result<ExitStatus, Error> {
+        self.each(Act::Remove, &[], args, client, printer).await
     }
 
     /// Shows one thing.
@@ -114,7 +133,7 @@ impl Kind {
     /// One refusal does not keep the others from being done.
     async fn each(
         &self,
-        verb: Option<&str>,
+        act: Act<'_>,
         query: &[(&str, String)],
         args: RefsArgs,
         client: &mut Client,
@@ -124,9 +143,10 @@ impl Kind {
         let mut refusals = Vec::new();
         for (nth, reference) in (0..).zip(&args.refs) {
             let reference = qualified(reference, client.account());
-            let mut call = match verb {
-                Some(verb) => Call::command(&[self.path, &reference, verb], nth),
-                None => Call::get(&[self.path, &reference]),
+            let mut call = match act {
+                Act::Verb(verb) => Call::command(&[self.path, &reference, verb], nth),
+                Act::Remove => Call::remove(&[self.path, &reference], nth),
+                Act::Get => Call::get(&[self.path, &reference]),
             };
             for (name, value) in query {
                 call = call.query(name, value.clone());

@@ -6,8 +6,10 @@ use eai_core::spec::Requirements;
 use serde_json::{Map, Value};
 
 use super::data::push_all;
+use super::life;
 use super::queue;
 use super::resource::{Kind, qualified};
+use super::watch;
 use crate::args::{NewService, ServiceVerb, UpdateService};
 use crate::client::{Call, Client};
 use crate::error::{Error, ExitStatus};
@@ -43,6 +45,13 @@ pub(super) async fn run(
         ServiceVerb::Status(args) => queue::status(args, client, printer).await,
         ServiceVerb::Health(args) => queue::health(args, client, printer).await,
         ServiceVerb::Snapshot(args) => queue::snapshot(args, client, printer).await,
+        ServiceVerb::Restart(args) => SERVICE.act("restart", args, client, printer).await,
+        ServiceVerb::Wait(args) => life::wait(args, client, printer).await,
+        ServiceVerb::Logs(args) => life::logs(args, client, printer).await,
+        ServiceVerb::Events(args) => life::events(args, client, printer).await,
+        ServiceVerb::Revisions(args) => life::revisions(args, client, printer).await,
+        ServiceVerb::Rollback(args) => life::rollback(args, client, printer).await,
+        ServiceVerb::Delete(args) => life::delete(args, client, printer).await,
         ServiceVerb::Deactivate(args) => SERVICE.act("deactivate", args, client, printer).await,
         ServiceVerb::Reactivate(args) => SERVICE.act("reactivate", args, client, printer).await,
     }
@@ -179,13 +188,23 @@ async fn update(
     ] {
         set(field, (!list.is_empty()).then(|| list.into()));
     }
-    if body.is_empty() {
+    if body.is_empty() && args.watch.is_none() {
         return Err(Error::Usage(
             "there is nothing to update: name what changes, as `eai service update --help` shows"
                 .to_owned(),
         ));
     }
-    let call = Call::patch(&[SERVICE.path, &reference], 0).body(Value::Object(body));
-    let row = client.row(call).await?;
-    SERVICE.print(&[row], args.output, printer)
+    let row = if body.is_empty() {
+        client.row(Call::get(&[SERVICE.path, &reference])).await?
+    } else {
+        let call = Call::patch(&[SERVICE.path, &reference], 0).body(Value::Object(body));
+        client.row(call).await?
+    };
+    match args.watch {
+        None => SERVICE.print(&[row], args.output, printer),
+        Some(folder) => {
+            let runtime = row.text("runtime").unwrap_or_default().to_owned();
+            watch::run(&folder, &runtime, args.output, client, printer).await
+        }
+    }
 }

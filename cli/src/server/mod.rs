@@ -78,6 +78,7 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     let limits = Limits::default();
     let serving = serve(listener, &site, limits, served.clone()).map_err(Error::Threads)?;
     let serving = tokio::spawn(serving);
+    let draining = tokio::spawn(routing::drain(Arc::clone(&roles.platform)));
 
     // A platform is of use without the profile of its user's command line.
     if let Err(error) = profile::write(&args, &data, &roles.platform, printer) {
@@ -102,6 +103,8 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     readiness.send_replace(Readiness::Stopping);
     served.cancel();
     serving.await.map_err(Error::Task)?;
+    // What it waits for, it finds again at the next start.
+    draining.abort();
     told.cancel();
     teller.await.map_err(Error::Task)?;
     roles.stop(end_of_runs(reason, args.keep_jobs)).await?;

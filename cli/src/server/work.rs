@@ -8,7 +8,7 @@ use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
 use eai_core::log::tasks::{self, Tasks};
-use eai_core::log::{Beats, Controller, Log, Queues, Usual, WorkerBeats};
+use eai_core::log::{Beats, Controller, Log, Policies, Queues, Usual, WorkerBeats};
 use eai_executors::backend::Backend;
 use eai_executors::executor::{Executor, Settings, Stop, Tools};
 use eai_projections::Views;
@@ -60,7 +60,7 @@ pub(crate) struct Parts {
     pub(crate) output: Output,
     pub(crate) tasks: Tasks,
     pub(crate) backend: Option<Arc<Backend>>,
-    pub(crate) usual: Usual,
+    pub(crate) policies: Policies,
 }
 
 // === impl Alive ===
@@ -145,9 +145,12 @@ impl Parts {
             output,
             tasks,
             backend: chosen.backend.clone(),
-            usual: Usual {
-                idle_timeout: args.idle_timeout.into(),
-                restart_limit: args.restart_limit,
+            policies: Policies {
+                usual: Usual {
+                    idle_timeout: args.idle_timeout.into(),
+                    restart_limit: args.restart_limit,
+                },
+                drain: args.drain_timeout.into(),
             },
         }
     }
@@ -173,7 +176,7 @@ impl Parts {
             executor = Some(tokio::spawn(started.run()));
         }
         // Only now: what an earlier start left is given up by nobody before it is looked at.
-        let controller = Controller::new(self.log, live, beats, terms, queues, self.usual);
+        let controller = Controller::new(self.log, live, beats, terms, queues, self.policies);
         Ok(Started {
             controller: tokio::spawn(controller.run()),
             executor,

@@ -150,7 +150,7 @@ impl Facts {
     pub fn wanted(&self) -> u32 {
         match self.status {
             Status::On if !self.asleep => self.queue.workers,
-            Status::On | Status::Off | Status::Deactivated => 0,
+            Status::On | Status::Off | Status::Deactivated | Status::Deleted => 0,
         }
     }
 

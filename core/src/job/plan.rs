@@ -34,6 +34,7 @@ fn end_so(
             run: ended.run,
             state,
             ending: ending.filter(|_| state == ended.state && behind.worker.is_none()),
+            failed_revision: None,
         });
         let service = behind.service.id;
         parts.push(Part::<ServiceAggregate>::on(account.clone(), service, command).boxed());

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::keeper::Keeper;
 use super::live::{Change, Live, LiveJob};
 use super::queues::Queues;
+use super::roller::Roller;
 use super::upkeep::{Upkeep, Usual};
 use super::watcher::Watcher;
 use super::{Beats, Error, Log};
@@ -35,7 +36,18 @@ pub struct Controller {
     live: Live,
     watcher: Watcher,
     keeper: Keeper,
+    roller: Roller,
     upkeep: Upkeep,
+    drain: Duration,
+}
+
+/// What holds for every service.
+#[derive(Clone, Copy, Debug)]
+pub struct Policies {
+    /// Where it says nothing else.
+    pub usual: Usual,
+    /// How long runs that requests were moved away from may go on with those they have.
+    pub drain: Duration,
 }
 
 impl Controller {
@@ -46,17 +58,20 @@ impl Controller {
         beats: Beats,
         terms: Terms,
         queues: Queues,
-        usual: Usual,
+        Policies { usual, drain }: Policies,
     ) -> Self {
         let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
         let keeper = Keeper::new(log.clone(), live.clone(), queues);
+        let roller = Roller::new(log.clone(), live.clone(), drain);
         let upkeep = Upkeep::new(log.clone(), live.clone(), usual);
         Self {
             log,
             live,
             watcher,
             keeper,
+            roller,
             upkeep,
+            drain,
         }
     }
 
@@ -65,6 +80,7 @@ impl Controller {
         tokio::select! {
             () = self.follow() => {}
             () = self.keeper.run() => {}
+            () = self.roller.run() => {}
             () = self.upkeep.run() => {}
             never = self.watcher.run() => match never {},
         }
@@ -136,6 +152,8 @@ impl Controller {
         let command = Command::Switch(Switched {
             job: id,
             run: job.run,
+            revision: None,
+            drain_ms: Some(u64::try_from(self.drain.as_millis()).unwrap_or(u64::MAX)),
         });
         let part = Part::<ServiceAggregate>::on(job.account.clone(), service, command).boxed();
         let context = context(id.0, &format!("switch/{}", job.run)).because(job.cause);
@@ -191,41 +209,31 @@ impl Controller {
         let Some(state) = state.await? else {
             return Ok(());
         };
-        let revision = state.desired.as_ref().map_or(0, |desired| desired.revision);
         for intent in policy::on_service(&state) {
-            match intent {
-                Intent::Cancel { job, run, reason } => {
-                    let context = context(job.0, &format!("cancel/{run}")).because(service.cause);
-                    self.cancel(account, job, run, reason, &context).await?;
-                }
-                Intent::Activate => {
-                    let context =
-                        context(id.0, &format!("activate/{revision}")).because(service.cause);
-                    self.log
-                        .activate(&self.live, account, id, &context, true)
-                        .await?;
-                }
+            if let Intent::Cancel { job, run, reason } = intent {
+                let context = context(job.0, &format!("cancel/{run}")).because(service.cause);
+                cancel(&self.log, account, (job, run), reason, &context).await?;
             }
         }
         Ok(())
     }
+}
 
-    async fn cancel(
-        &self,
-        account: &AccountName,
-        id: JobId,
-        run: u32,
-        reason: &str,
-        context: &Context,
-    ) -> Result<(), Error> {
-        let address = Address::new(account.clone(), "job", id);
-        let plan = || async {
-            let job = self.log.state::<JobAggregate>(&address).await?;
-            let job = job.ok_or_else(|| Refusal::not_found("there is no such job"))?;
-            Ok::<_, Error>(job::cancel(account, &job, run, reason)?)
-        };
-        self.log.settle(context, plan).await.map(drop)
-    }
+/// Asks a run to end.
+pub(super) async fn cancel(
+    log: &Log,
+    account: &AccountName,
+    (id, run): (JobId, u32),
+    reason: &str,
+    context: &Context,
+) -> Result<(), Error> {
+    let address = Address::new(account.clone(), "job", id);
+    let plan = || async {
+        let job = log.state::<JobAggregate>(&address).await?;
+        let job = job.ok_or_else(|| Refusal::not_found("there is no such job"))?;
+        Ok::<_, Error>(job::cancel(account, &job, run, reason)?)
+    };
+    log.settle(context, plan).await.map(drop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a policy acts when it acts")]

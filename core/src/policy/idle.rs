@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::ids::JobId;
 use crate::job::Phase;
-use crate::service::{Service, Status, Traffic};
+use crate::service::{Activated, Service, Status, Traffic};
 
 /// Why a run is held still or ended that nobody asks for.
 pub const IDLE: &str = "idle";
@@ -75,9 +75,16 @@ pub fn on_idle(
     }
     let timeout = service.terms.idle_timeout(usual);
     let (half, whole) = (since + timeout / 2, since + timeout);
+    // What is to take another one's place is waited for, and what leaves is ended by who leads requests away from it.
+    let rolls = |run: &Activated| {
+        let rolling = service.rollout.rolling.as_ref();
+        let is_rolling =
+            rolling.is_some_and(|rolling| (rolling.job, rolling.run) == (run.job, run.run));
+        is_rolling || service.leaving(run.job, run.run).is_some()
+    };
     let alive = |standing: &&Standing| {
         let mut live = service.live.iter();
-        live.any(|run| (run.job, run.run) == (standing.job, standing.run))
+        live.any(|run| (run.job, run.run) == (standing.job, standing.run) && !rolls(run))
     };
     for standing in runs.iter().filter(alive) {
         let Standing { job, run, .. } = *standing;

@@ -2,7 +2,7 @@ use super::*;
 use crate::aggregate::testing::fold;
 use crate::digest::Digest;
 use crate::service::{
-    Activated, Configured, Event, Queue, Quiet, ServiceAggregate, Stopped, Terms, created,
+    Activated, Configured, Event, Queue, Quiet, ServiceAggregate, Stopped, Switched, Terms, created,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -101,6 +101,51 @@ fn what_has_not_begun_to_answer_gets_all_of_its_time() {
     };
     assert_eq!(plan(&service, starts, 60.0), later(100.0));
     assert_eq!(plan(&service, starts, 100.0), now(FREEZE));
+}
+
+/// To end it would say that its revision failed.
+#[test]
+fn what_is_to_take_the_place_of_another_one_is_left_alone() {
+    let serving = JobId(Uuid::from_u128(8));
+    let served = Activated {
+        job: serving,
+        run: 0,
+        revision: 1,
+        key: Digest::of(b"b"),
+        worker: None,
+        by_itself: false,
+    };
+    let switched = |job| {
+        Event::Switched(Switched {
+            job,
+            run: 0,
+            revision: None,
+            drain_ms: Some(5),
+        })
+    };
+    let mut given = vec![
+        created(),
+        Event::Activated(served),
+        switched(serving),
+        activated(),
+        Event::Quiet(Quiet { since: at(0.0) }),
+    ];
+    let rolls = fold::<ServiceAggregate>(&given).unwrap();
+    let running = standing(Phase::Running, None);
+    assert_eq!(plan(&rolls, running, 500.0), IdlePlan::default());
+    let old = Standing {
+        job: serving,
+        ..running
+    };
+    let freeze = IdleIntent::Freeze {
+        job: serving,
+        run: 0,
+    };
+    assert_eq!(plan(&rolls, old, 500.0), now(freeze));
+    given.push(switched(JOB));
+    let rolled = fold::<ServiceAggregate>(&given).unwrap();
+    assert_eq!(plan(&rolled, running, 500.0), now(FREEZE));
+    assert_eq!(plan(&rolled, old, 500.0), IdlePlan::default());
 }
 
 #[test]

@@ -80,6 +80,7 @@ pub fn on_queue(service: &Service, facts: &Facts) -> Plan {
     let wanted = facts.wanted();
     let surplus = if facts.asleep { "idle" } else { "scaled-down" };
     let mut look = Look {
+        service,
         facts,
         desired,
         plan,
@@ -167,6 +168,7 @@ impl Plan {
 
 /// A look at the places of a service that is on.
 struct Look<'a> {
+    service: &'a Service,
     facts: &'a Facts,
     desired: &'a Revised,
     plan: Plan,
@@ -178,7 +180,7 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn at_alive(&mut self, place: &Place, run: &'a Activated) {
-        let is_old = run.key != self.desired.key;
+        let is_old = !self.service.is_current(run);
         if is_old && self.old.is_none() {
             self.old = Some(run);
         }

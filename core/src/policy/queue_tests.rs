@@ -83,6 +83,7 @@ impl Story {
             job: job_id(10 + index),
             run: 0,
             state: outcome,
+            failed_revision: None,
             ending: None,
         }));
         self.worker(index as usize).run_is = RunIs::Over(Over {

@@ -31,6 +31,7 @@ fn ended(run: u32, state: Outcome) -> Event {
         job: JobId(Uuid::from_u128(7)),
         run,
         state,
+        failed_revision: None,
         ending: matches!(state, Outcome::Failed | Outcome::Succeeded).then_some(ending),
     })
 }

@@ -2,8 +2,8 @@
 //! that did not succeed, else a new one.
 
 use super::{
-    Activated, Command, Created, Event, JobEnded, Revised, Service, ServiceAggregate, Status,
-    Switched, Traffic,
+    Activated, Command, Created, Event, JobEnded, Revised, Rollout, Service, ServiceAggregate,
+    Status, Traffic,
 };
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
@@ -86,6 +86,7 @@ impl Service {
             live: Vec::new(),
             ending: Vec::new(),
             serving: None,
+            rollout: Rollout::default(),
             reusable: Vec::new(),
             terms: created.terms,
             traffic: Traffic::Never,
@@ -108,6 +109,7 @@ impl Service {
                 "service-deactivated",
                 format!("service `{name}` is deactivated: reactivate it first"),
             )),
+            Status::Deleted => Err(Refusal::not_found(format!("service `{name}` was deleted"))),
         }
     }
 
@@ -123,9 +125,10 @@ impl Service {
         worker: Option<u32>,
         new: JobId,
     ) -> Result<Activation, Refusal> {
-        let desired = self.desired()?;
+        let desired = self.wanted()?;
         let of_desired = |run: &&Activated| run.key == desired.key && run.worker == worker;
-        if let Some(alive) = self.live.iter().rev().find(of_desired) {
+        let is_current = |run: &&Activated| run.worker == worker && self.is_current(run);
+        if let Some(alive) = self.live.iter().rev().find(is_current) {
             return Ok(Activation::Join(alive.clone()));
         }
         self.must_not_be_given_up()?;
@@ -150,15 +153,14 @@ impl Service {
         })
     }
 
-    fn desired(&self) -> Result<&Revised, Refusal> {
-        self.desired
-            .as_ref()
+    fn wanted(&self) -> Result<&Revised, Refusal> {
+        self.target()
             .ok_or_else(|| Refusal::stale("the service has no revision yet"))
     }
 
-    /// What a new job of the desired revision is.
+    /// What a new job of the wanted revision is.
     pub(crate) fn submitted(&self, job: &Job, worker: Option<u32>) -> Result<Submitted, Refusal> {
-        let desired = self.desired()?;
+        let desired = self.wanted()?;
         Ok(Submitted {
             id: job.id,
             name: None,
@@ -185,7 +187,8 @@ impl Service {
     pub(super) fn revise(&self, configuration: &Configuration) -> Vec<Event> {
         let key = configuration.key();
         match &self.desired {
-            Some(desired) if desired.key == key => vec![],
+            // What failed is tried again by being said again.
+            Some(desired) if desired.key == key && !self.is_held_back() => vec![],
             desired => vec![Event::Revised(Revised {
                 revision: desired.as_ref().map_or(0, |desired| desired.revision) + 1,
                 key,
@@ -219,30 +222,14 @@ impl Service {
         }
     }
 
-    pub(super) fn switch(&self, wanted: &Switched) -> Result<Vec<Event>, Refusal> {
-        if self.serving.as_ref() == Some(wanted) {
-            return Ok(vec![]);
-        }
-        let mut live = self.live.iter();
-        let Some(run) = live.find(|run| run.job == wanted.job && run.run == wanted.run) else {
-            return Err(Refusal::stale("the run ended"));
-        };
-        // Late news of an older revision never takes requests from a newer one.
-        let newest = self
-            .desired
-            .as_ref()
-            .is_some_and(|desired| desired.key == run.key);
-        Ok(if newest || self.serving.is_none() {
-            vec![Event::Switched(wanted.clone())]
-        } else {
-            vec![]
-        })
-    }
-
     pub(super) fn end_job(&self, ended: &JobEnded) -> Vec<Event> {
         let is_it = |run: &Activated| run.job == ended.job && run.run == ended.run;
         if self.live.iter().chain(&self.ending).any(is_it) {
-            vec![Event::JobEnded(ended.clone())]
+            let failed_revision = self.failed_with(ended);
+            vec![Event::JobEnded(JobEnded {
+                failed_revision,
+                ..ended.clone()
+            })]
         } else {
             vec![]
         }
@@ -250,11 +237,9 @@ impl Service {
 
     /// Folds what happened to its revisions and runs.
     pub(super) fn follow(mut self, event: &Event) -> Self {
+        self.roll(event);
         match event {
-            Event::Revised(revised) => {
-                self.desired = Some(revised.clone());
-                self.tried = false;
-            }
+            Event::Revised(revised) => self.desired = Some(revised.clone()),
             Event::Activated(activated) => {
                 self.tried |= self
                     .desired
@@ -263,7 +248,6 @@ impl Service {
                 self.reusable.retain(|run| !is_same_place(run, activated));
                 self.live.push(activated.clone());
             }
-            Event::Switched(switched) => self.serving = Some(switched.clone()),
             Event::JobEnded(ended) => self.forget(ended),
             Event::Stopped(stopped) => {
                 let usual = self.queue.as_ref().map(|queue| queue.stop_timeout_ms);
@@ -272,7 +256,7 @@ impl Service {
                     self.end_all();
                 }
             }
-            Event::Deactivated(_) => self.end_all(),
+            Event::Deactivated(_) | Event::Deleted(_) => self.end_all(),
             Event::HealthChanged(health) => self.health = Some(health.clone()),
             Event::Scaled(scaled) => {
                 if let Some(queue) = &mut self.queue {
@@ -287,6 +271,7 @@ impl Service {
     fn end_all(&mut self) {
         self.ending.append(&mut self.live);
         self.serving = None;
+        self.forget_rollout();
     }
 
     fn forget(&mut self, ended: &JobEnded) {

@@ -2,8 +2,8 @@ use super::*;
 use crate::aggregate::Aggregate as _;
 use crate::aggregate::testing::{fold, when};
 use crate::job::configuration;
-use crate::service::Stopped;
 use crate::service::tests::created;
+use crate::service::{Stopped, Switched};
 use uuid::Uuid;
 
 fn job_id(number: u128) -> JobId {
@@ -35,6 +35,7 @@ fn ended(job: u128, run: u32, state: Outcome) -> Event {
         job: job_id(job),
         run,
         state,
+        failed_revision: None,
         ending: None,
     })
 }
@@ -146,24 +147,28 @@ fn requests_go_to_the_newest_revision_that_answered() {
         Command::Switch(Switched {
             job: job_id(job),
             run,
+            revision: None,
+            drain_ms: Some(5),
         })
     };
-    let switched = |job| {
+    let switched = |job, revision| {
         Event::Switched(Switched {
             job: job_id(job),
             run: 0,
+            revision: Some(revision),
+            drain_ms: Some(5),
         })
     };
     let mut given = running();
-    assert_eq!(decide(&given, &switch(10, 0)), Ok(vec![switched(10)]));
+    assert_eq!(decide(&given, &switch(10, 0)), Ok(vec![switched(10, 1)]));
     assert!(decide(&given, &switch(10, 1)).unwrap_err().is_stale());
     given.extend([
-        switched(10),
+        switched(10, 1),
         revised("b", 2),
         Event::Activated(activated("b", 2, 11, 0)),
     ]);
-    assert_eq!(decide(&given, &switch(11, 0)), Ok(vec![switched(11)]));
-    given.push(switched(11));
+    assert_eq!(decide(&given, &switch(11, 0)), Ok(vec![switched(11, 2)]));
+    given.push(switched(11, 2));
     assert_eq!(decide(&given, &switch(10, 0)), Ok(vec![]), "late news");
 }
 
@@ -174,6 +179,7 @@ fn a_run_ends_once() {
             job: job_id(10),
             run,
             state: Outcome::Failed,
+            failed_revision: None,
             ending: None,
         })
     };

@@ -1,7 +1,8 @@
 //! What may be asked of a service.
 
 use super::{
-    Activated, Change, Created, GaveUp, HealthChanged, JobEnded, Quiet, Stopped, Switched,
+    Activated, Change, Created, Drained, Draining, GaveUp, HealthChanged, JobEnded, Quiet, Stopped,
+    Switched,
 };
 use crate::job::Configuration;
 
@@ -33,6 +34,17 @@ pub enum Command {
     ReportHealth(HealthChanged),
     /// Send requests to this run.
     Switch(Switched),
+    /// Send no more requests to this run, since there is no room for it and the next one.
+    Drain(Draining),
+    /// A run is done with the requests that it had.
+    Drained(Drained),
+    /// Run the same anew.
+    Restart {
+        /// The revision that is replaced: once it is another one, there is nothing left to do.
+        after: u32,
+    },
+    /// Take it away; its history stays.
+    Delete,
     /// One of its jobs ended.
     EndJob(JobEnded),
     /// Keep its job on other terms.

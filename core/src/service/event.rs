@@ -118,15 +118,60 @@ pub struct Activated {
 
 /// Requests go to this run from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Switched {
     /// The job.
     pub job: JobId,
     /// Its run.
     pub run: u32,
+    /// The revision that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    pub revision: Option<u32>,
+    /// How long the runs before may go on with the requests that they have, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub drain_ms: Option<u64>,
 }
+
+/// A run gets no more requests, and there is none yet in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Draining {
+    /// The job.
+    pub job: JobId,
+    /// Its run.
+    pub run: u32,
+    /// How long it may go on with the requests that it has, in milliseconds.
+    pub drain_ms: u64,
+}
+
+/// A run is done with the requests that it had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drained {
+    /// The job.
+    pub job: JobId,
+    /// Its run.
+    pub run: u32,
+    /// How many of them were not over in time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+}
+
+/// All that a service runs is replaced by the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Restarted {
+    /// The number that its revision has from now on.
+    pub revision: u32,
+}
+
+/// A service was taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {}
 
 /// A run of one of the service's jobs ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct JobEnded {
     /// The job.
     pub job: JobId,
@@ -134,6 +179,10 @@ pub struct JobEnded {
     pub run: u32,
     /// How.
     pub state: Outcome,
+    /// The revision that it was to bring in and did not: the one before serves on, and this one is not tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32")]
+    pub failed_revision: Option<u32>,
     /// More of it, where it ended by itself and took requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Ending")]
@@ -155,6 +204,14 @@ pub struct HealthChanged {
     pub unhealthy: u32,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 events! {
     /// What can have happened to a service.
     pub enum Event {
@@ -174,6 +231,14 @@ events! {
         Activated(Activated) = "activated" 1,
         /// Requests go to another run from now on.
         Switched(Switched) = "switched" 1,
+        /// A run gets no more requests: there is no room for it and the next one.
+        Draining(Draining) = "draining" 1,
+        /// A run is done with the requests that it had when they went elsewhere.
+        Drained(Drained) = "drained" 1,
+        /// All that a service runs is replaced by the same.
+        Restarted(Restarted) = "restarted" 1,
+        /// A service was taken away; its name is free, its history stays.
+        Deleted(Deleted) = "deleted" 1,
         /// A run of one of the service's jobs ended.
         JobEnded(JobEnded) = "job_ended" 1,
         /// Another number of workers is wanted.

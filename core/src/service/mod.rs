@@ -3,18 +3,21 @@
 mod activation;
 mod command;
 mod create;
+mod delete;
 mod event;
 mod keep;
 mod queue;
 mod recovery;
+mod rollout;
 mod state;
 
 pub use activation::{Activation, Job, activate};
 pub use command::Command;
 pub use create::{New, Owned, create};
+pub use delete::delete;
 pub use event::{
-    Activated, Created, Deactivated, Event, HealthChanged, JobEnded, Reactivated, Resource,
-    Revised, Scaled, Started, Stopped, Switched,
+    Activated, Created, Deactivated, Deleted, Drained, Draining, Event, HealthChanged, JobEnded,
+    Reactivated, Resource, Restarted, Revised, Scaled, Started, Stopped, Switched,
 };
 pub use keep::{
     Busy, Change, Configured, IDLE_TIMEOUT, MAX_IDLE_TIMEOUT_MS, MIN_IDLE_TIMEOUT_MS, Quiet, Terms,
@@ -25,6 +28,7 @@ pub use queue::{
     STOP_TIMEOUT_MS, activate_worker,
 };
 pub use recovery::{Ending, Failing, GaveUp, RESTART_LIMIT};
+pub use rollout::{Leaving, Rollout};
 pub use state::{Service, State, Status};
 
 #[cfg(test)]
@@ -54,6 +58,7 @@ impl Aggregate for ServiceAggregate {
             (_, Some(service)) => service,
         };
         Ok(match (command, service.status) {
+            (_, Status::Deleted) => return service.decide_deleted(command),
             (Command::Start, Status::Off) => vec![Event::Started(Started {})],
             (Command::Start, Status::Deactivated) => {
                 return Err(Refusal::conflict(
@@ -91,6 +96,10 @@ impl Aggregate for ServiceAggregate {
             (Command::Revise(configuration), _) => service.revise(configuration),
             (Command::Activate(wanted), _) => return service.decide_activation(wanted),
             (Command::Switch(switched), _) => service.switch(switched)?,
+            (Command::Drain(draining), _) => service.drain(draining)?,
+            (Command::Drained(drained), _) => service.drained(drained),
+            (Command::Restart { after }, _) => service.restart(*after)?,
+            (Command::Delete, _) => vec![Event::Deleted(Deleted {})],
             (Command::EndJob(ended), _) => service.end_job(ended),
             (Command::Configure(change), _) => service.configure(*change)?,
             (Command::Quiet(quiet), _) => service.say_quiet(quiet),
@@ -107,23 +116,28 @@ impl Aggregate for ServiceAggregate {
                 ..service
             })
         };
+        let state = state.map(|service| service.follow_failures(event));
         let state = match event {
             Event::Created(created) => Some(Service::new(created.clone())),
-            Event::Started(_) => set(state, Status::On),
+            Event::Started(_) => set(state, Status::On).map(|service| service.follow(event)),
             Event::Stopped(_) => set(state, Status::Off).map(|service| service.follow(event)),
             Event::Deactivated(_) => {
                 set(state, Status::Deactivated).map(|service| service.follow(event))
             }
+            Event::Deleted(_) => set(state, Status::Deleted).map(|service| service.follow(event)),
             Event::Reactivated(reactivated) => set(state, reactivated.status),
             Event::Revised(_)
             | Event::Activated(_)
             | Event::Switched(_)
+            | Event::Draining(_)
+            | Event::Drained(_)
+            | Event::Restarted(_)
             | Event::JobEnded(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
             Event::Configured(_) | Event::Quiet(_) | Event::Busy(_) | Event::GaveUp(_) => state,
         };
-        state.map(|service| service.follow_traffic(event).follow_failures(event))
+        state.map(|service| service.follow_traffic(event))
     }
 
     fn effect(command: &Command) -> &'static str {
@@ -138,6 +152,10 @@ impl Aggregate for ServiceAggregate {
             Command::Revise(_) => "revised",
             Command::Activate(_) => "activated",
             Command::Switch(_) => "switched",
+            Command::Drain(_) => "draining",
+            Command::Drained(_) => "drained",
+            Command::Restart { .. } => "restarted",
+            Command::Delete => "deleted",
             Command::EndJob(_) => "job_ended",
             Command::Configure(_) => "configured",
             Command::Quiet(_) => "quiet",

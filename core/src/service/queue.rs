@@ -178,8 +178,8 @@ impl Service {
     pub(super) fn start_again(&self) -> Result<Vec<Event>, Refusal> {
         if self.queue.is_none() {
             // What failed is tried again, with nothing held against it.
-            let fails = self.failing.is_some() || self.gave_up.is_some();
-            return Ok(fails
+            return Ok(self
+                .has_failed()
                 .then_some(Event::Started(Started {}))
                 .into_iter()
                 .collect());

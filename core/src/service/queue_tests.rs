@@ -47,6 +47,7 @@ fn ended(job: u128, run: u32) -> Event {
         job: job_id(job),
         run,
         state: Outcome::Failed,
+        failed_revision: None,
         ending: None,
     })
 }

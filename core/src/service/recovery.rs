@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Event, JobEnded, Service};
+use super::{Activated, Event, JobEnded, Service};
 use crate::aggregate::Refusal;
 use crate::ids::JobId;
 use crate::job::Outcome;
@@ -158,10 +158,21 @@ impl Service {
         Ok(vec![Event::GaveUp(gave_up.clone())])
     }
 
-    /// Folds what tells of failures.
+    /// Whether something is not tried again by itself: its newest revision, or its job at all. An update, a rollback,
+    /// a restart and a start try it again, and hold nothing against it any more.
+    pub fn is_held_back(&self) -> bool {
+        self.gave_up.is_some() || self.rollout.failed.is_some()
+    }
+
+    /// Whether anything that failed is held against it.
+    pub(super) fn has_failed(&self) -> bool {
+        self.is_held_back() || self.failing.is_some()
+    }
+
+    /// Folds what tells of failures; before the end of a run is forgotten, since what it ran counts.
     pub(super) fn follow_failures(mut self, event: &Event) -> Self {
         match event {
-            Event::Revised(_) | Event::Started(_) => {
+            Event::Revised(_) | Event::Restarted(_) | Event::Started(_) => {
                 self.failing = None;
                 self.gave_up = None;
             }
@@ -173,6 +184,17 @@ impl Service {
     }
 
     fn count(&mut self, ended: &JobEnded) {
+        // The revision that it was to bring in failed, and not the one that is run instead; nor does it count what
+        // happens to a run that others took the place of.
+        let is_it = |run: &&Activated| (run.job, run.run) == (ended.job, ended.run);
+        let was_replaced = self
+            .live
+            .iter()
+            .find(is_it)
+            .is_some_and(|run| !self.is_current(run));
+        if ended.failed_revision.is_some() || was_replaced {
+            return;
+        }
         // What is kept warm is to go on; elsewhere who is done is done.
         let failed = match ended.state {
             Outcome::Failed => true,

@@ -40,6 +40,7 @@ fn ended(run: u32, state: Outcome, steady: bool) -> Event {
         job: job(),
         run,
         state,
+        failed_revision: None,
         ending: Some(Ending::new(at(0), steady, "exit", "it broke")),
     })
 }

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activated, Created, Failing, GaveUp, HealthChanged, Queue, Revised, Switched, Terms, Traffic,
+    Activated, Created, Failing, GaveUp, HealthChanged, Queue, Revised, Rollout, Switched, Terms,
+    Traffic,
 };
 
 /// A service, once it was made.
@@ -37,6 +38,8 @@ pub struct Service {
     pub queue: Option<Queue>,
     /// The run that requests go to.
     pub serving: Option<Switched>,
+    /// How it comes from one revision to the next.
+    pub rollout: Rollout,
     /// The newest runs that did not succeed, one for each key and worker, newest last: a job to run again.
     pub reusable: Vec<Activated>,
     /// On what terms it keeps its job, where its front end is a URL.
@@ -59,6 +62,8 @@ pub enum Status {
     Off,
     /// It is put away; only reactivation brings it back.
     Deactivated,
+    /// It is no more; its history stays.
+    Deleted,
 }
 
 impl fmt::Display for Status {
@@ -67,6 +72,7 @@ impl fmt::Display for Status {
             Self::On => "on",
             Self::Off => "off",
             Self::Deactivated => "deactivated",
+            Self::Deleted => "deleted",
         })
     }
 }

@@ -142,7 +142,8 @@ commands! {
     service: eai_core::service::Command = {
         use eai_core::ids::{RoleId, ServiceId};
         use eai_core::service::{
-            Activated, Change, Command, Created, Ending, GaveUp, JobEnded, Queue, Quiet, Resource, Status, Stopped, Switched, Terms,
+            Activated, Change, Command, Created, Drained, Draining, Ending, GaveUp, JobEnded, Queue, Quiet, Resource, Status,
+            Stopped, Switched, Terms,
         };
         // No service is made deactivated: `service new` makes it on, or off where it works a queue.
         let create = (one_of_few(), full_name(), prop::option::of(1..3_u32)).prop_map(|(id, full_name, workers)| {
@@ -160,20 +161,29 @@ commands! {
         let stop = |keep_workers| Command::StopWorkers(Stopped { keep_workers, timeout_ms: Some(5) });
         let others = select(vec![
             Command::Start, Command::Stop, Command::Deactivate, Command::Reactivate,
-            stop(false), stop(true), Command::Scale { workers: 1 }, Command::Scale { workers: 2 },
+            stop(false), stop(true), Command::Delete, Command::Scale { workers: 1 }, Command::Scale { workers: 2 },
         ]);
         let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
         let activate = (job_id(), 0..3_u32, 1..3_u32, configuration(), prop::option::of(0..3_u32)).prop_map(|(job, run, revision, configuration, worker)| {
             Command::Activate(Activated { job, run, revision, key: configuration.key(), worker, by_itself: false })
         });
-        let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Switch(Switched { job, run }));
+        let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| {
+            Command::Switch(Switched { job, run, revision: None, drain_ms: Some(5) })
+        });
+        let drain = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Drain(Draining { job, run, drain_ms: 5 }));
+        let drained = (job_id(), 0..3_u32).prop_map(|(job, run)| Command::Drained(Drained { job, run, cut: 1 }));
+        let restart = (0..4_u32).prop_map(|after| Command::Restart { after });
+        let rollout = prop_oneof![drain, drained, restart];
         let ending = |state| (state == Outcome::Failed).then(|| Ending::new(moment(0), false, "exit", "code 1"));
-        let end = (job_id(), 0..3_u32, outcome()).prop_map(move |(job, run, state)| Command::EndJob(JobEnded { job, run, state, ending: ending(state) }));
+        let end = (job_id(), 0..3_u32, outcome()).prop_map(move |(job, run, state)| {
+            Command::EndJob(JobEnded { job, run, state, failed_revision: None, ending: ending(state) })
+        });
         let configure = (select(vec![None, Some(0), Some(5_000)]), prop::option::of(0..3_u32))
             .prop_map(|(idle_timeout_ms, min_ready)| Command::Configure(Change { idle_timeout_ms, min_ready }));
         let traffic = prop_oneof![Just(Command::Busy), (0..5_i64).prop_map(|second| Command::Quiet(Quiet { since: moment(second) }))];
         let give_up = (1..3_u32).prop_map(|failures| Command::GiveUp(GaveUp { failures, reason: "exit".into(), message: "code 1".into() }));
-        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 4 => end, 1 => configure, 2 => traffic, 2 => give_up]
+        let keeping = prop_oneof![1 => configure, 2 => traffic, 2 => give_up];
+        prop_oneof![2 => create, 5 => others, 2 => revise, 6 => activate, 2 => switch, 4 => end, 3 => rollout, 5 => keeping]
     };
     job: eai_core::job::Command = {
         use eai_core::job::{

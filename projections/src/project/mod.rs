@@ -6,6 +6,7 @@ mod executor;
 mod job;
 mod name;
 mod role;
+mod rollout;
 mod service;
 mod worker;
 

@@ -4,36 +4,24 @@ use eai_core::service::{Created, Event, Status, Terms};
 use sqlx::sqlite::SqliteConnection;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Error, Fact};
+use super::{Error, Fact, rollout};
 
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
     fact: &Fact<'_>,
     event: Event,
 ) -> Result<(), Error> {
+    rollout::apply(connection, fact, &event).await?;
     let status = match &event {
         Event::Created(created) => return create(connection, fact, created).await,
         Event::Started(_) => {
-            forgive(&mut *connection, fact).await?;
             stir(&mut *connection, fact).await?;
             Status::On
         }
         Event::Stopped(_) => Status::Off,
         Event::Deactivated(_) => Status::Deactivated,
+        Event::Deleted(_) => Status::Deleted,
         Event::Reactivated(reactivated) => reactivated.status,
-        Event::Revised(revised) => {
-            forgive(&mut *connection, fact).await?;
-            let text =
-                "UPDATE services SET revision = ?, config_key = ?, updated_on = ? WHERE id = ?";
-            sqlx::query(text)
-                .bind(revised.revision)
-                .bind(revised.key.to_string())
-                .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(connection)
-                .await?;
-            return Ok(());
-        }
         Event::Scaled(scaled) => {
             let text = "UPDATE services SET queue = json_set(queue, '$.workers', ?), updated_on = ? WHERE id = ?";
             sqlx::query(text)
@@ -57,7 +45,7 @@ pub(super) async fn apply(
             return Ok(());
         }
         Event::GaveUp(gave_up) => {
-            sqlx::query("UPDATE services SET failed = ?, updated_on = ? WHERE id = ?")
+            sqlx::query("UPDATE services SET gave_up = ?, updated_on = ? WHERE id = ?")
                 .bind(gave_up.told())
                 .bind(&fact.time)
                 .bind(fact.aggregate)
@@ -66,9 +54,13 @@ pub(super) async fn apply(
             return Ok(());
         }
         // Jobs and workers tell their own story.
-        Event::Busy(_)
-        | Event::Activated(_)
+        Event::Activated(_)
+        | Event::Busy(_)
+        | Event::Revised(_)
+        | Event::Restarted(_)
         | Event::Switched(_)
+        | Event::Draining(_)
+        | Event::Drained(_)
         | Event::JobEnded(_)
         | Event::HealthChanged(_) => {
             if event.stirs() {
@@ -152,15 +144,6 @@ async fn stir(connection: &mut SqliteConnection, fact: &Fact<'_>) -> Result<(), 
         "UPDATE services SET traffic = 'busy', quiet_since = NULL, stirred_on = ? WHERE id = ?";
     sqlx::query(text)
         .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// What failed is held against it no more.
-async fn forgive(connection: &mut SqliteConnection, fact: &Fact<'_>) -> Result<(), Error> {
-    sqlx::query("UPDATE services SET failed = NULL WHERE id = ?")
         .bind(fact.aggregate)
         .execute(connection)
         .await?;

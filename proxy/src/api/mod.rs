@@ -21,6 +21,7 @@ mod position;
 mod push;
 mod queue;
 mod resolve;
+mod revision;
 mod role;
 mod server;
 mod service;
@@ -110,8 +111,13 @@ pub fn router(platform: Shared) -> Router {
         .route("/service", get(service::list).post(service::create))
         .route(
             "/service/{reference}",
-            get(service::get).patch(update::update),
+            get(service::get)
+                .patch(update::update)
+                .delete(service::delete),
         )
+        .route("/service/{reference}/restart", post(revision::restart))
+        .route("/service/{reference}/revision", get(revision::list))
+        .route("/service/{reference}/rollback", post(revision::rollback))
         .route("/service/{reference}/start", post(queue::start))
         .route("/service/{reference}/stop", post(queue::stop))
         .route("/service/{reference}/scale", post(queue::scale))

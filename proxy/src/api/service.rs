@@ -1,10 +1,11 @@
-//! Services: make, list, get, deactivate, reactivate.
+//! Services: make, list, get, deactivate, reactivate, delete.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use eai_core::command::Part;
 use eai_core::ids::{CommandId, ServiceId};
+use eai_core::names::FullName;
 use eai_core::service::{
     self, Command, New, Owned, Queue, Resource, ServiceAggregate, Status, Terms,
 };
@@ -30,6 +31,14 @@ pub(crate) struct Service {
     role: String,
     runtime: String,
     status: String,
+    /// The newest revision, the one that requests go to, and what is between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serving_revision: Option<u32>,
+    rollout: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout_reason: Option<String>,
     public: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<Queue>,
@@ -74,8 +83,9 @@ pub(crate) fn shown(time: OffsetDateTime) -> String {
 }
 
 pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
+    let (rollout, rollout_reason) = super::revision::rollout(&row);
     // One that is off is not tried either way.
-    let reason = row.failed.filter(|_| row.status == Status::On);
+    let reason = row.gave_up.filter(|_| row.status == Status::On);
     Service {
         id: row.id.to_string(),
         full_name: row.account.join(row.name.clone()).to_string(),
@@ -87,6 +97,10 @@ pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
             Some(_) => "error".into(),
             None => row.status.to_string(),
         },
+        revision: row.revision,
+        serving_revision: row.serving_revision,
+        rollout,
+        rollout_reason,
         public: row.public,
         queue: row.queue,
         idle_timeout_ms: row.terms.idle_timeout_ms,
@@ -131,8 +145,13 @@ pub(crate) async fn create(
     Input(wanted): Input<NewService>,
 ) -> Result<(StatusCode, Json<Service>), ApiError> {
     let full_name = resolve::new_name(&caller, &wanted.name, wanted.account.as_deref())?;
+    let left = state.views.left_by(&full_name).await?;
     let runtime = match &wanted.runtime {
-        None => Owned::Made,
+        None => left_or_made(
+            left.as_ref().map(|left| &left.runtime),
+            &full_name,
+            "_runtime",
+        ),
         Some(reference) => {
             let row = resolve::data(&state, &caller, reference).await?;
             Owned::Existing(Resource {
@@ -142,7 +161,7 @@ pub(crate) async fn create(
         }
     };
     let role = match &wanted.role {
-        None => Owned::Made,
+        None => left_or_made(left.as_ref().map(|left| &left.role), &full_name, "_role"),
         Some(reference) => {
             let row = resolve::role(&state, &caller, reference).await?;
             Owned::Existing(Resource {
@@ -178,6 +197,22 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(shape(&state, row))))
 }
 
+/// What comes with a service is made with it, unless a deleted one of the same name left it.
+fn left_or_made<Id: Copy>(
+    left: Option<&(Id, FullName)>,
+    service: &FullName,
+    suffix: &str,
+) -> Owned<Id> {
+    let own = format!("{service}{suffix}");
+    match left.filter(|(_, full_name)| full_name.to_string() == own) {
+        Some((id, full_name)) => Owned::Existing(Resource {
+            id: *id,
+            full_name: full_name.clone(),
+        }),
+        None => Owned::Made,
+    }
+}
+
 /// The row as it was when the log was at `sequence`: a retried command answers its first result.
 async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<ServiceRow, ApiError> {
     let address = Address::new(row.account.clone(), "service", row.id);
@@ -190,7 +225,7 @@ async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<Service
             status: service.status,
             queue: service.queue,
             terms: service.terms,
-            failed: service.gave_up.map(|gave_up| gave_up.told().to_owned()),
+            gave_up: service.gave_up.map(|gave_up| gave_up.told().to_owned()),
             updated_on,
             ..row
         },
@@ -224,6 +259,34 @@ pub(super) async fn change(
         row
     };
     Ok(Json(shape(&state, row)))
+}
+
+/// Takes a service away, whatever it is at; answers what it was.
+pub(crate) async fn delete(
+    State(state): State<Shared>,
+    caller: Caller,
+    Key(id): Key,
+    headers: HeaderMap,
+    Ref(reference): Ref,
+) -> Result<Json<Service>, ApiError> {
+    let row = resolve::service(&state, &caller, &reference).await?;
+    let context = command::essential(command::context(&caller, id, &headers));
+    let address = Address::new(row.account.clone(), "service", row.id);
+    let plan = || async {
+        let service = state.log.state::<ServiceAggregate>(&address).await?;
+        let service = service.ok_or_else(|| ApiError::not_found("there is no such service"))?;
+        Ok::<_, ApiError>(service::delete(&row.account, &service))
+    };
+    command::settle(&state, &context, plan).await?;
+    let gone = ServiceRow {
+        status: Status::Deleted,
+        serving_revision: None,
+        is_leaving: false,
+        failed: None,
+        gave_up: None,
+        ..row
+    };
+    Ok(Json(shape(&state, gone)))
 }
 
 verbs! {

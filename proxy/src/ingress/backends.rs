@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use eai_core::flights::Flight;
 use eai_core::ids::ServiceId;
 use tokio::net::TcpStream;
 
@@ -90,7 +91,9 @@ pub struct Routed {
     pub ours: Ours,
     /// How long each phase of the start took, where the request had to wait for one.
     pub start: Option<ColdStart>,
-    /// Dropped once the exchange is over, with its streams and upgrades.
+    /// Dropped once the exchange is over, with its streams and upgrades; ends those that have to.
+    pub flight: Option<Flight>,
+    /// Dropped then too.
     pub guard: Box<dyn Send>,
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::BoxError;
 use bytes::Bytes;
+use eai_core::flights::Flight;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 
 use super::upstream::{Arrived, Streaming};
@@ -42,15 +44,52 @@ pub(super) struct Outbound(pub(super) Option<RequestBody>);
 /// The body that goes to a client.
 pub struct ResponseBody {
     kind: Kind,
-    /// Dropped with the body.
+    flight: Option<Flight>,
     _guard: Option<Box<dyn Send>>,
 }
 
 #[derive(Debug)]
 enum Kind {
     Full(Option<Bytes>),
-    Streaming(Box<Streaming>),
+    Streaming(Box<Stream>),
     Platform(axum::body::Body),
+}
+
+/// An application's body that ends before its end where its run has to.
+#[derive(Debug)]
+struct Stream {
+    body: Streaming,
+    /// Made once there is something to wait for.
+    over: Option<Pin<Box<OwnedNotified>>>,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        flight: Option<&Flight>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let Some(flight) = flight.filter(|_| polled.is_pending()) else {
+            return polled;
+        };
+        // One that said how long it is would be cut: it may be faster than the run's end.
+        if self.body.size_hint().exact().is_some() {
+            return polled;
+        }
+        // A body is polled by one task, so once is enough.
+        if self.over.is_none() {
+            let mut over = Box::pin(flight.over());
+            let told = over.as_mut().poll(cx).is_ready();
+            self.over = (!told).then_some(over);
+        }
+        if flight.is_over() {
+            return Poll::Ready(None);
+        }
+        polled
+    }
 }
 
 // === impl RequestBody ===
@@ -148,27 +187,32 @@ impl Body for Outbound {
 impl ResponseBody {
     /// All of it.
     pub(super) fn full(bytes: Bytes) -> Self {
-        Self::of(Kind::Full(Some(bytes)), None)
+        Self::of(Kind::Full(Some(bytes)))
     }
 
-    /// As it comes from an application. The guard is dropped once it is over.
-    pub(super) fn arrived(arrived: Arrived, guard: Box<dyn Send>) -> Self {
+    /// As it comes from an application.
+    pub(super) fn arrived(arrived: Arrived, flight: Option<Flight>, guard: Box<dyn Send>) -> Self {
         let kind = match arrived {
             Arrived::Whole(bytes) => Kind::Full(Some(bytes)),
-            Arrived::Streaming(body) => Kind::Streaming(Box::new(body)),
+            Arrived::Streaming(body) => Kind::Streaming(Box::new(Stream { body, over: None })),
         };
-        Self::of(kind, Some(guard))
+        Self {
+            kind,
+            flight,
+            _guard: Some(guard),
+        }
     }
 
     /// As the platform itself makes it.
     pub fn platform(body: axum::body::Body) -> Self {
-        Self::of(Kind::Platform(body), None)
+        Self::of(Kind::Platform(body))
     }
 
-    fn of(kind: Kind, guard: Option<Box<dyn Send>>) -> Self {
+    fn of(kind: Kind) -> Self {
         Self {
             kind,
-            _guard: guard,
+            flight: None,
+            _guard: None,
         }
     }
 }
@@ -187,9 +231,10 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.kind {
+        let Self { kind, flight, .. } = &mut *self;
+        match kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Streaming(body) => Pin::new(&mut **body).poll_frame(cx),
+            Kind::Streaming(stream) => stream.poll_frame(cx, flight.as_ref()),
             Kind::Platform(body) => {
                 let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
                 Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
@@ -200,7 +245,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Kind::Streaming(body) => body.is_end_stream(),
+            Kind::Streaming(stream) => stream.body.is_end_stream(),
             Kind::Platform(body) => body.is_end_stream(),
         }
     }
@@ -210,7 +255,7 @@ impl Body for ResponseBody {
             Kind::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Kind::Streaming(body) => body.size_hint(),
+            Kind::Streaming(stream) => stream.body.size_hint(),
             Kind::Platform(body) => body.size_hint(),
         }
     }

@@ -374,16 +374,17 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         if !switching {
             let pool = Arc::clone(&self.pool);
             let body = Streaming::arrived(body, upstream, pool, key);
-            let body = ResponseBody::arrived(body, routed.guard);
+            let body = ResponseBody::arrived(body, routed.flight, routed.guard);
             return Ok(Response::from_parts(parts, body));
         }
         let client = on_upgrade.ok_or_else(Failure::reset)?;
         let (stream, early) = Box::pin(upstream.into_stream())
             .await
             .ok_or_else(Failure::reset)?;
-        let (guard, half_open) = (routed.guard, self.settings.half_open);
+        let (flight, half_open) = (routed.flight, self.settings.half_open);
+        let guard = routed.guard;
         tokio::spawn(async move {
-            upgrade::join(client, stream, early, half_open).await;
+            upgrade::join(client, stream, early, half_open, flight).await;
             drop((guard, slot));
         });
         let nothing = ResponseBody::full(bytes::Bytes::new());

@@ -59,6 +59,7 @@ pub(super) fn must_be_on(service: &LiveService) -> Result<(), Failure> {
         Status::Deactivated => Err(Failure::off(format!(
             "service `{name}` is deactivated: `eai service reactivate {name}` brings it back"
         ))),
+        Status::Deleted => Err(no_service()),
     }
 }
 

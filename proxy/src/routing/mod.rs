@@ -5,6 +5,7 @@
 mod access;
 mod activate;
 mod answer;
+mod drain;
 mod wait;
 
 use std::io;
@@ -12,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Parts;
+use eai_core::flights::Flight;
 use eai_core::ids::{JobId, ServiceId};
 use eai_core::job;
 use eai_core::log::live::{Live, LiveJob, LiveService};
-use eai_core::service::Status;
+use eai_core::service::{Activated, Status};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -25,6 +27,8 @@ use crate::ingress::{Backends, ColdStart, Endpoint, Failure, Routed, Target, Unr
 use crate::traffic::{Open, Traffic};
 use access::{Access, Admitted};
 use activate::{Activator, Next};
+
+pub use drain::drain;
 
 /// How many requests may wait for jobs at a time.
 const MOST_WAITING: usize = 10_000;
@@ -111,17 +115,19 @@ impl Routing {
         admitted: Admitted,
         open: Open,
     ) -> Result<Routed, Failure> {
-        if let Some(job) = &service.route {
-            return routed(job, port, admitted, (None, Some(open)));
+        if let Some(job) = &service.route
+            && let Some(flight) = job.flights.enter()
+        {
+            return routed((job, flight), port, admitted, (None, Some(open)));
         }
         let arrived = Instant::now();
         let frozen = self.frozen(service);
-        let job = Box::pin(self.until_ready(service, &admitted)).await?;
+        let (job, flight) = Box::pin(self.until_ready(service, &admitted)).await?;
         let start = match frozen {
             Some(frozen) if frozen == (job.id, job.run) => thaw(arrived.elapsed()),
             _ => cold_start(&job, arrived.elapsed()),
         };
-        routed(&job, port, admitted, (Some(start), Some(open)))
+        routed((&job, flight), port, admitted, (Some(start), Some(open)))
     }
 
     /// The run of a service that a request would thaw.
@@ -153,7 +159,9 @@ impl Routing {
         let frozen = job.frozen;
         let job = Box::pin(self.until_job_ready(job)).await?;
         let start = frozen.then(|| thaw(arrived.elapsed()));
-        routed(&job, port, admitted, (start, open))
+        // Who asks for this very run has it as long as it is there.
+        let flight = job.flights.join();
+        routed((&job, flight), port, admitted, (start, open))
     }
 
     /// Waits for the service's job, bringing one to life; the request is held meanwhile.
@@ -161,7 +169,7 @@ impl Routing {
         &self,
         service: &LiveService,
         admitted: &Admitted,
-    ) -> Result<Arc<LiveJob>, Failure> {
+    ) -> Result<(Arc<LiveJob>, Flight), Failure> {
         let facts = &self.platform.facts;
         if facts.backend == "none" {
             return Err(answer::no_backend(&facts.backend_reason));
@@ -190,13 +198,20 @@ impl Routing {
             };
             eai_core::fail_point::reach("proxy.activated");
             match wait::until_ready(&self.live, service, &run, deadline).await {
-                wait::Waited::Ready(job) => return Ok(job),
+                // Where it leaves just now, another one is on its way or there.
+                wait::Waited::Ready(job) => {
+                    if let Some(flight) = job.flights.enter() {
+                        return Ok((job, flight));
+                    }
+                }
                 wait::Waited::Off => {
                     let now = self.live.service(service.id);
                     answer::must_be_on(now.as_deref().unwrap_or(service))?;
                 }
                 // It was taken away, not at fault: the next activation runs it again.
                 wait::Waited::Ended(ended) if answer::is_no_fault(&ended) => {}
+                // It was to bring in a revision, and the one before is what serves.
+                wait::Waited::Ended(_) if self.leads_elsewhere(service.id, &run) => {}
                 wait::Waited::Ended(ended) => {
                     let lines = self.last_lines(service, run.job, run.run, admitted).await;
                     let known = admitted.identity.is_some();
@@ -209,6 +224,12 @@ impl Routing {
                 }
             }
         }
+    }
+
+    /// Whether requests lead to another configuration by now than a run's.
+    fn leads_elsewhere(&self, id: ServiceId, run: &Activated) -> bool {
+        let now = self.live.service(id);
+        now.is_some_and(|now| now.key.is_some_and(|key| key != run.key))
     }
 
     async fn until_job_ready(&self, job: Arc<LiveJob>) -> Result<Arc<LiveJob>, Failure> {
@@ -356,7 +377,7 @@ impl Backends for Routing {
 }
 
 fn routed(
-    job: &LiveJob,
+    (job, flight): (&LiveJob, Flight),
     port: Option<u16>,
     admitted: Admitted,
     (start, open): (Option<ColdStart>, Option<Open>),
@@ -368,6 +389,7 @@ fn routed(
         identity: admitted.identity,
         ours: admitted.ours,
         start,
+        flight: Some(flight),
         guard: Box::new(open),
     })
 }

@@ -6,7 +6,7 @@ mod push;
 
 use serde_json::json;
 
-pub(super) use push::push_all;
+pub(super) use push::{Sources, local, push_all, push_with};
 
 use super::resource::{Kind, qualified};
 use crate::args::{ContentVerb, DataVerb, FormatArg};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use eai_core::data::FilePath;
+use eai_core::data::{File, FilePath};
 use eai_core::digest::Digest;
 use futures::stream::{FuturesUnordered, StreamExt};
 use reqwest::Body;
@@ -69,6 +69,9 @@ fn source(text: &str) -> (PathBuf, Option<String>) {
     }
 }
 
+/// What is pushed, and where to.
+pub(in crate::commands) type Sources = Vec<(PathBuf, Option<String>)>;
+
 /// Pushes files, as the `nth` command of this invocation; the version that came of it.
 pub(in crate::commands) async fn push_all(
     reference: &str,
@@ -78,7 +81,22 @@ pub(in crate::commands) async fn push_all(
     client: &mut Client,
     printer: &mut Printer,
 ) -> Result<Row, Error> {
-    // Everything is looked at before anything travels.
+    push_with(reference, sources, &[], nth, verbose, client, printer).await
+}
+
+/// What a push would bring, by path.
+pub(in crate::commands) async fn local(
+    sources: &[(PathBuf, Option<String>)],
+) -> Result<BTreeMap<FilePath, File>, Error> {
+    let (_, planned) = plan(sources).await?;
+    let files = planned.into_iter();
+    Ok(files
+        .map(|(path, (_, hashed))| (path, hashed.file))
+        .collect())
+}
+
+/// Looks at everything before anything travels.
+async fn plan(sources: &[(PathBuf, Option<String>)]) -> Result<(Vec<Arc<Tree>>, Planned), Error> {
     let mut trees = Vec::new();
     let mut planned = Planned::new();
     for (local, remote) in sources {
@@ -93,6 +111,20 @@ pub(in crate::commands) async fn push_all(
         }
         trees.push(tree);
     }
+    Ok((trees, planned))
+}
+
+/// The same as one version with files that go: each is a path, or a pattern.
+pub(in crate::commands) async fn push_with(
+    reference: &str,
+    sources: &[(PathBuf, Option<String>)],
+    gone: &[String],
+    nth: u32,
+    verbose: bool,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<Row, Error> {
+    let (trees, planned) = plan(sources).await?;
     let total: u64 = planned.values().map(|(_, hashed)| hashed.file.size).sum();
     let put: Vec<_> = planned
         .values()
@@ -108,7 +140,8 @@ pub(in crate::commands) async fn push_all(
         rounds += 1;
         let missing = missing(reference, &planned, client).await?;
         send(reference, &trees, &planned, &missing, client, printer).await?;
-        let call = Call::command(&["data", reference, "version"], nth).body(json!({ "put": put }));
+        let call = Call::command(&["data", reference, "version"], nth)
+            .body(json!({ "put": put, "remove": gone }));
         match client.row(call).await {
             // Another platform process took the contents in, or they waited for too long.
             Err(Error::Refused(refusal))
@@ -241,7 +274,6 @@ fn batches(planned: &Planned, missing: &HashSet<Digest>) -> Vec<(usize, Vec<Hash
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eai_core::data::File;
 
     #[test]
     fn contents_travel_once_and_not_too_many_together() {

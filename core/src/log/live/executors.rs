@@ -19,6 +19,8 @@ pub struct LiveExecutor {
     pub lost: bool,
     /// Whether it takes no new jobs.
     pub draining: bool,
+    /// The memory that its jobs may have, in MiB.
+    pub mem_mib: u64,
 }
 
 // === impl LiveExecutor ===

@@ -55,8 +55,8 @@ impl Live {
             ServiceAggregate::KIND => {
                 let event = decode::<ServiceAggregate>(parts, data)?;
                 if let Ok(id) = id.parse() {
-                    let (actor, from) = (&envelope.actor, (sequence, envelope.time, cause));
-                    self.service_event(id, &account, actor, from, event);
+                    let at = (sequence, envelope.time, cause);
+                    self.service_event(id, &account, &envelope.actor, at, event);
                 }
             }
             JobAggregate::KIND => {
@@ -116,6 +116,7 @@ impl Live {
         let mut service = LiveService::clone(&service);
         service.cause = Some(cause);
         service.version = sequence;
+        self.roll(&mut service, time, &event);
         service.demand.follow(&event, time);
         match event {
             Event::Started(_) => service.status = Status::On,
@@ -123,6 +124,15 @@ impl Live {
             Event::Deactivated(_) => service.status = Status::Deactivated,
             Event::Reactivated(reactivated) => service.status = reactivated.status,
             Event::Revised(revised) => service.key = Some(revised.key),
+            Event::Deleted(_) => {
+                service.status = Status::Deleted;
+                let names = self.inner.names.pin();
+                // Another service may have the name by now.
+                names.compute(service.name.clone(), |held| match held {
+                    Some((_, holder)) if *holder == id => papaya::Operation::Remove,
+                    _ => papaya::Operation::<ServiceId, ()>::Abort(()),
+                });
+            }
             Event::Scaled(scaled) => {
                 if let Some(queue) = &mut service.queue {
                     queue.workers = scaled.workers;
@@ -208,6 +218,7 @@ impl Live {
             }
             Event::Retried(retried) => {
                 job.run = retried.run;
+                job.flights = Arc::default();
                 job.since = time;
                 job.unready = None;
                 job.phase = Phase::Queuing;
@@ -276,6 +287,7 @@ impl Live {
             started: true,
             lost: false,
             draining,
+            mem_mib: started.mem_mib,
         };
         self.inner.executors.pin().insert(id, Arc::new(executor));
         self.tell_of_runs(id);

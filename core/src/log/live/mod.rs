@@ -9,6 +9,8 @@ mod executors;
 mod expected;
 mod feed;
 mod fold;
+mod job;
+mod rollout;
 mod workers;
 
 use std::collections::VecDeque;
@@ -21,8 +23,9 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::command::Cause;
 use crate::digest::Digest;
+use crate::flights::Flights;
 use crate::ids::{AccountId, DataId, ExecutorId, JobId, ServiceId};
-use crate::job::{Ended, Endpoint, Phase, Phases, Submitted};
+use crate::job::{Ended, Endpoint, Phase, Phases};
 use crate::names::{AccountName, FullName};
 use crate::service::{Queue, Status};
 
@@ -30,6 +33,7 @@ pub use demand::{Demand, Still};
 pub use executors::LiveExecutor;
 pub use expected::Expected;
 pub use feed::Feed;
+pub use rollout::{LiveLeaving, LiveRollout};
 pub use workers::LiveWorker;
 
 /// How many changes a slow listener may be behind before it has to look at everything.
@@ -98,6 +102,8 @@ pub struct LiveService {
     pub key: Option<Digest>,
     /// Its queue, with the number of workers that is wanted now.
     pub queue: Option<Queue>,
+    /// What serves, and what is on its way out.
+    pub rollout: LiveRollout,
     /// Whether anybody asks for it.
     pub demand: Demand,
     /// The jobs that are alive, oldest first.
@@ -128,8 +134,12 @@ pub struct LiveJob {
     pub worker: Option<u32>,
     /// The port on which it answers.
     pub port: u16,
+    /// The memory that it may have, in MiB.
+    pub mem_mib: u64,
     /// The current run.
     pub run: u32,
+    /// The requests that this process has in flight to the run.
+    pub flights: Arc<Flights>,
     /// Where the run is.
     pub phase: Phase,
     /// Who has the run.
@@ -242,7 +252,10 @@ impl Live {
         }
         for service in snapshot.services {
             let id = service.id;
-            live.inner.names.pin().insert(service.name.clone(), id);
+            if service.status != Status::Deleted {
+                live.inner.names.pin().insert(service.name.clone(), id);
+            }
+            live.close_leaving(&service);
             live.put_service(service);
         }
         for job in live.jobs() {
@@ -391,8 +404,8 @@ impl Live {
             // What the service is to run now, even where that is an earlier configuration again.
             // A queue takes tasks, and no requests.
             _ if service.queue.is_some() => None,
-            Status::On => ready.max_by_key(|job| (job.key == service.key, job.revision)),
-            Status::Off | Status::Deactivated => None,
+            Status::On => service.choose(ready),
+            Status::Off | Status::Deactivated | Status::Deleted => None,
         };
         LiveService { route, ..service }
     }
@@ -425,64 +438,13 @@ impl LiveService {
             runtime,
             key,
             queue: None,
+            rollout: LiveRollout::default(),
             demand: Demand::default(),
             jobs: Vec::new(),
             route: None,
             cause: None,
             version: 0,
             changed: Arc::default(),
-        }
-    }
-
-    /// Is told when there is a newer one: for [`until`].
-    pub fn changed(&self) -> Arc<Notify> {
-        Arc::clone(&self.changed)
-    }
-}
-
-// === impl LiveJob ===
-
-impl LiveJob {
-    /// A job that nobody has claimed.
-    pub fn queuing(id: JobId, account: AccountName, port: u16) -> Self {
-        Self {
-            id,
-            account,
-            service: None,
-            revision: 0,
-            key: None,
-            worker: None,
-            port,
-            run: 0,
-            phase: Phase::Queuing,
-            claim: None,
-            ready: false,
-            unready: None,
-            frozen: false,
-            still: None,
-            endpoint: None,
-            since: OffsetDateTime::UNIX_EPOCH,
-            phases: None,
-            ready_on: None,
-            cancel_reason: None,
-            drain_until: None,
-            ended: None,
-            version: 0,
-            cause: None,
-            changed: Arc::default(),
-        }
-    }
-
-    /// A job as it was asked for.
-    pub(super) fn submitted(account: AccountName, submitted: &Submitted) -> Self {
-        let port = submitted.configuration.spec.port.get();
-        let behind = submitted.service.as_ref();
-        Self {
-            service: behind.map(|behind| behind.service.id),
-            revision: behind.map_or(0, |behind| behind.revision),
-            key: behind.map(|behind| behind.key),
-            worker: behind.and_then(|behind| behind.worker),
-            ..Self::queuing(submitted.id, account, port)
         }
     }
 

@@ -263,7 +263,7 @@ fn a_job_that_was_forgotten_is_recalled_when_it_runs_again() {
     let address = story.live.lacks(&envelope).unwrap();
     assert_eq!(address.to_string(), format!("job/{}", Uuid::from_u128(JOB)));
 
-    let submitted: Submitted = serde_json::from_value(submitted(JOB, 1)).unwrap();
+    let submitted: crate::job::Submitted = serde_json::from_value(submitted(JOB, 1)).unwrap();
     let events = [crate::job::Event::Submitted(submitted)];
     let job = crate::aggregate::testing::fold::<crate::job::JobAggregate>(&events).unwrap();
     story.live.recall("snow.testacc".parse().unwrap(), &job);

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::routing::get;
+use eai_core::flights::Flights;
 use eai_proxy::ingress::{
     Backends, ColdStart, Connector, Endpoint, Failure, Identity, Ingress, Ours, Routed, Settings,
     Target, Unreachable,
@@ -40,7 +41,7 @@ struct Inner {
     next: Mutex<Option<SocketAddr>>,
     asked: AtomicUsize,
     waiting: Arc<AtomicUsize>,
-    in_flight: Arc<AtomicUsize>,
+    flights: Arc<Flights>,
     targets: Mutex<Vec<Target>>,
 }
 
@@ -109,7 +110,7 @@ impl Routes {
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.0.in_flight.load(Ordering::SeqCst)
+        self.0.flights.count()
     }
 
     pub(crate) fn targets(&self) -> Vec<Target> {
@@ -148,7 +149,8 @@ impl Backends for Routes {
             identity: self.0.identity.lock().expect("routes").clone(),
             ours: *self.0.ours.lock().expect("routes"),
             start: *self.0.start.lock().expect("routes"),
-            guard: Box::new(Counted::new(&self.0.in_flight)),
+            flight: Some(self.0.flights.join()),
+            guard: Box::new(()),
         })
     }
 
