@@ -16,6 +16,7 @@ mod upstream;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -23,7 +24,9 @@ use std::time::{Duration, Instant};
 use axum::http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HeaderName, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use axum::http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, response,
+};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -146,20 +149,21 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
 
     /// Answers a request that is for a service or a job. Every failure is an answer too.
     ///
-    /// Dropping it ends the request at the application as well.
+    /// Dropping it ends the request at the application as well. What is taken of the request is gone afterwards; it is
+    /// lent, since a warm request pays for each time that it is moved.
     pub async fn serve(
         &self,
         client: &Client,
         target: &Target,
-        parts: Parts,
-        body: RequestBody,
+        parts: &mut Parts,
+        body: &mut Option<RequestBody>,
     ) -> Response<ResponseBody> {
         let accept = parts.headers.get(ACCEPT).cloned();
         let asks = parts.headers.contains_key(EXPECT);
         match self.proxy(client, target, parts, body).await {
             Ok(response) => response,
-            Err((failure, body)) => {
-                if let Some(body) = body.filter(|_| !asks) {
+            Err(failure) => {
+                if let Some(body) = body.take().filter(|_| !asks) {
                     Box::pin(drain(body)).await;
                 }
                 let mut headers = HeaderMap::new();
@@ -189,20 +193,17 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         &self,
         client: &Client,
         target: &Target,
-        mut parts: Parts,
-        body: RequestBody,
-    ) -> Result<Response<ResponseBody>, (Failure, Option<RequestBody>)> {
+        parts: &mut Parts,
+        body: &mut Option<RequestBody>,
+    ) -> Result<Response<ResponseBody>, Failure> {
         if *target == Target::Unknown {
-            return Err((failure::unknown(&parts), Some(body)));
+            return Err(failure::unknown(parts));
         }
         if !headers::is_framed_once(&parts.headers) {
-            return Err((Failure::bad_framing(), Some(body)));
+            return Err(Failure::bad_framing());
         }
         let arrived = Instant::now();
-        let (routed, key, upstream, pooled) = match self.reach(target, &parts, arrived).await {
-            Ok(reached) => reached,
-            Err(failure) => return Err((failure, Some(body))),
-        };
+        let (routed, key, upstream, pooled) = self.reach(target, parts, arrived).await?;
         // Nobody asks about a request that had to wait for nothing.
         let (routing, now) = match routed.start {
             Some(_) => {
@@ -212,7 +213,7 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             None => (Duration::ZERO, arrived),
         };
 
-        let mut body = (!body.is_end_stream()).then_some(body);
+        let mut body = body.take().filter(|body| !body.is_end_stream());
         let wanted = match body {
             None => headers::upgrade(parts.version, &parts.headers),
             Some(_) => None,
@@ -248,22 +249,26 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
             on_upgrade,
         };
         let until = tokio::time::Instant::from_std(now) + self.settings.answer;
-        let sent = self.send(&exchange.key, (upstream, pooled), request, until);
-        let (response, upstream) = match sent.await {
+        // Awaited where it is made: a name of its own would be room of its own.
+        let (response, upstream) = match self
+            .send(&exchange.key, (upstream, pooled), request, until)
+            .await
+        {
             Ok(sent) => sent,
             Err(failure) if failure.is_reset() => {
                 let (endpoint, known) = (&exchange.key.0, exchange.routed.identity.is_some());
                 let broken = self.backends.broken(target, endpoint, failure, known);
-                return Err((Box::pin(broken).await, None));
+                return Err(Box::pin(broken).await);
             }
-            Err(failure) => return Err((failure, None)),
+            Err(failure) => return Err(failure),
         };
         if let Some(answered) = answered {
             answered.store(true, Ordering::Relaxed);
         }
-        self.answer(exchange, response, upstream)
-            .await
-            .map_err(|failure| (failure, None))
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Box::pin(self.switch(exchange, response, upstream)).await;
+        }
+        Ok(self.answer(exchange, response, upstream))
     }
 
     /// A route, and a connection along it. True where the connection was used before.
@@ -351,41 +356,34 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         }
     }
 
-    async fn answer(
+    fn answer(
         &self,
         exchange: Exchange,
         response: Response<Incoming>,
         upstream: Box<Upstream>,
+    ) -> Response<ResponseBody> {
+        let (parts, body) = head(&exchange, response, false);
+        let Exchange { key, routed, .. } = exchange;
+        let body = Streaming::arrived(body, upstream, Arc::clone(&self.pool), key);
+        let body = ResponseBody::arrived(body, routed.flight, routed.guard);
+        Response::from_parts(parts, body)
+    }
+
+    /// Joins client and application, which agreed on another protocol.
+    async fn switch(
+        &self,
+        mut exchange: Exchange,
+        response: Response<Incoming>,
+        upstream: Box<Upstream>,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let Exchange {
-            key,
-            routed,
-            arrived,
-            routing,
-            on_upgrade,
-            slot,
-        } = exchange;
-        let (mut parts, body) = response.into_parts();
-        let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        headers::response(&mut parts.headers, switching);
-        let timing = timing::header(arrived.elapsed(), routing, routed.start.as_ref());
-        parts.headers.append(SERVER_TIMING, timing);
-        parts.version = Version::HTTP_11;
-        if !switching {
-            let pool = Arc::clone(&self.pool);
-            let body = Streaming::arrived(body, upstream, pool, key);
-            let body = ResponseBody::arrived(body, routed.flight, routed.guard);
-            return Ok(Response::from_parts(parts, body));
-        }
-        let client = on_upgrade.ok_or_else(Failure::reset)?;
-        let (stream, early) = Box::pin(upstream.into_stream())
-            .await
-            .ok_or_else(Failure::reset)?;
-        let (flight, half_open) = (routed.flight, self.settings.half_open);
-        let guard = routed.guard;
+        let (parts, _) = head(&exchange, response, true);
+        let client = exchange.on_upgrade.take().ok_or_else(Failure::reset)?;
+        let (stream, early) = upstream.into_stream().await.ok_or_else(Failure::reset)?;
+        let half_open = self.settings.half_open;
+        let Exchange { routed, slot, .. } = exchange;
         tokio::spawn(async move {
-            upgrade::join(client, stream, early, half_open, flight).await;
-            drop((guard, slot));
+            upgrade::join(client, stream, early, half_open, routed.flight).await;
+            drop((routed.guard, slot));
         });
         let nothing = ResponseBody::full(bytes::Bytes::new());
         Ok(Response::from_parts(parts, nothing))
@@ -402,15 +400,30 @@ impl<B: fmt::Debug, C: fmt::Debug> fmt::Debug for Ingress<B, C> {
     }
 }
 
-/// The request as an application gets it: with a path only, in HTTP/1.1.
-fn outbound(parts: Parts, body: Outbound) -> Request<Outbound> {
+/// The request as an application gets it: with a path only, in HTTP/1.1. What it has is taken from the client's.
+fn outbound(parts: &mut Parts, body: Outbound) -> Request<Outbound> {
     let root = || PathAndQuery::from_static("/");
-    let path = parts.uri.into_parts().path_and_query.unwrap_or_else(root);
+    let uri = mem::take(&mut parts.uri).into_parts();
     let mut request = Request::new(body);
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = Uri::from(path);
-    *request.headers_mut() = parts.headers;
+    *request.method_mut() = mem::take(&mut parts.method);
+    *request.uri_mut() = Uri::from(uri.path_and_query.unwrap_or_else(root));
+    *request.headers_mut() = mem::take(&mut parts.headers);
     request
+}
+
+/// The head of an answer as the client gets it, and the body.
+fn head(
+    exchange: &Exchange,
+    response: Response<Incoming>,
+    switching: bool,
+) -> (response::Parts, Incoming) {
+    let (mut parts, body) = response.into_parts();
+    headers::response(&mut parts.headers, switching);
+    let start = exchange.routed.start.as_ref();
+    let timing = timing::header(exchange.arrived.elapsed(), exchange.routing, start);
+    parts.headers.append(SERVER_TIMING, timing);
+    parts.version = Version::HTTP_11;
+    (parts, body)
 }
 
 /// Whether a request may be sent twice, where nobody knows if it arrived.

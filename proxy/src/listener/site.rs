@@ -64,7 +64,7 @@ impl<B: Backends, C: Connector> Sites<B, C> {
         client: &Client,
         request: Request<RequestBody>,
     ) -> Response<ResponseBody> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         match self.ingress.target(&parts) {
             Ok(Target::Platform) => {
                 let request = Request::from_parts(parts, body);
@@ -75,7 +75,10 @@ impl<B: Backends, C: Connector> Sites<B, C> {
                 request.extensions_mut().insert(QueueService(id));
                 Box::pin(self.page(self.queues.clone(), request)).await
             }
-            Ok(target) => self.ingress.serve(client, &target, parts, body).await,
+            Ok(target) => {
+                let body = &mut Some(body);
+                self.ingress.serve(client, &target, &mut parts, body).await
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 Box::pin(self.ingress.refuse(failure, &parts, body)).await
