@@ -134,7 +134,14 @@ impl Log {
                     part_names(parts)
                 )));
             }
-            let draft = self.draft(context, parts, &known)?;
+            let draft = self.draft(context, parts, &known);
+            // An append that expects too old an end is refused; nothing shows that a decision to append nothing is old.
+            let appends = draft.as_ref().is_ok_and(|draft| !draft.messages.is_empty());
+            if first && !appends {
+                progress.known = Some((known, Vec::new()));
+                continue;
+            }
+            let draft = draft?;
             if draft.messages.is_empty() {
                 return Ok(Outcome {
                     sequence: draft.ends.into_iter().max().unwrap_or(0),

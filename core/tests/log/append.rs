@@ -110,12 +110,28 @@ async fn a_stale_cache_is_corrected_by_the_expectation() {
             .await
             .unwrap();
         assert_eq!(started.events, 1);
-        let behind = execute(&first, &on(service, Command::Stop)).await.unwrap();
-        assert_eq!(
-            behind.events, 0,
-            "off by its cache: nothing is asked of the log"
-        );
+        // Off by its own cache, which no append would correct: there is nothing that it would append.
+        let stopped = execute(&first, &on(service, Command::Stop)).await.unwrap();
+        assert_eq!(stopped.events, 1);
         execute(&first, &on(service, Command::Start)).await.unwrap();
     }
+    verified(&first).await;
+}
+
+#[tokio::test]
+async fn nothing_is_refused_for_what_is_over() {
+    let server = Server::start();
+    let (first, second) = (server.log().await, server.log().await);
+    let service = service_of(created(&first, "web").await);
+    let deactivated = execute(&second, &on(service, Command::Deactivate)).await;
+    assert_eq!(deactivated.unwrap().events, 1);
+    let reactivated = execute(&first, &on(service, Command::Reactivate)).await;
+    assert_eq!(reactivated.unwrap().events, 1);
+    let stopped = execute(&second, &on(service, Command::Stop)).await;
+    assert_eq!(
+        stopped.unwrap().events,
+        1,
+        "its own cache still says deactivated"
+    );
     verified(&first).await;
 }
