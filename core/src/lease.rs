@@ -44,13 +44,20 @@ pub struct Watched {
     pub heard: Option<Duration>,
 }
 
+/// Whether whoever listens is well, and since when.
+#[derive(Clone, Copy, Debug)]
+pub struct Ear {
+    pause: Duration,
+    last: Option<(Duration, u64)>,
+    /// Since when nothing has disturbed it.
+    steady: Duration,
+}
+
 /// The leases of all executors, as one watcher sees them.
 #[derive(Debug)]
 pub struct Leases {
     terms: Terms,
-    last: Option<(Duration, u64)>,
-    /// Since when nothing has disturbed the watcher.
-    steady: Duration,
+    ear: Ear,
     /// Since when each executor is watched in its epoch.
     since: HashMap<ExecutorId, (u32, Duration)>,
 }
@@ -81,18 +88,14 @@ impl Leases {
     pub fn new(terms: Terms) -> Self {
         Self {
             terms,
-            last: None,
-            steady: Duration::ZERO,
+            ear: Ear::new(terms.pause()),
             since: HashMap::new(),
         }
     }
 
     /// Which executors, in which epochs, were silent for a whole lease while the watcher was well.
     pub fn look(&mut self, look: Look<'_>) -> Vec<(ExecutorId, u32)> {
-        if !self.is_well(look) {
-            self.steady = look.now;
-        }
-        self.last = Some((look.now, look.breaks));
+        let steady = self.ear.look(look.now, look.breaks, look.own);
         self.since.retain(|id, (epoch, _)| {
             let same = |watched: &Watched| watched.id == *id && watched.epoch == *epoch;
             look.executors.iter().any(same)
@@ -101,25 +104,56 @@ impl Leases {
         for watched in look.executors {
             let since = self.since.entry(watched.id);
             let (_, since) = *since.or_insert((watched.epoch, look.now));
-            let alive = since
-                .max(self.steady)
-                .max(watched.heard.unwrap_or_default());
+            let alive = since.max(steady).max(watched.heard.unwrap_or_default());
             if look.now.saturating_sub(alive) > self.terms.lease {
                 lost.push((watched.id, watched.epoch));
             }
         }
         lost
     }
+}
 
-    /// Whether the watcher can have missed nothing since it last looked.
-    fn is_well(&self, look: Look<'_>) -> bool {
-        let Some((before, breaks)) = self.last else {
-            return false;
-        };
-        let awake = look.now.saturating_sub(before) <= self.terms.pause() * 2;
-        // What it said when it last looked has come back since.
-        let heard = look.own.is_some_and(|own| own >= before);
-        awake && breaks == look.breaks && heard
+// === impl Ear ===
+
+impl Ear {
+    /// One that is looked after with this pause, and has heard nothing yet.
+    pub fn new(pause: Duration) -> Self {
+        Self {
+            pause,
+            last: None,
+            steady: Duration::ZERO,
+        }
+    }
+
+    /// Looks after it: since when nothing can have been missed. `own` is when it last heard itself.
+    pub fn look(&mut self, now: Duration, breaks: u64, own: Option<Duration>) -> Duration {
+        if !self.is_well(now, breaks, own) {
+            self.steady = now;
+        }
+        self.last = Some((now, breaks));
+        self.steady
+    }
+
+    /// For how long nothing was missed, as of now; no time at all where nobody has looked after it for a while.
+    pub fn heard_for(&self, now: Duration, breaks: u64) -> Duration {
+        if self.is_awake(now, breaks) {
+            now.saturating_sub(self.steady)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Whether it can have missed nothing since it was last looked after.
+    fn is_well(&self, now: Duration, breaks: u64, own: Option<Duration>) -> bool {
+        // What it said then has come back since.
+        let heard = |(before, _)| own.is_some_and(|own| own >= before);
+        self.is_awake(now, breaks) && self.last.is_some_and(heard)
+    }
+
+    fn is_awake(&self, now: Duration, breaks: u64) -> bool {
+        let awake =
+            |(before, known)| now.saturating_sub(before) <= self.pause * 2 && breaks == known;
+        self.last.is_some_and(awake)
     }
 }
 

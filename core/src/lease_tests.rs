@@ -158,3 +158,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_ear_has_heard_everything_since_it_was_last_disturbed() {
+    let second = Duration::from_secs;
+    let mut ear = Ear::new(second(1));
+    assert_eq!(ear.heard_for(second(9), 0), Duration::ZERO, "nobody looked");
+    for now in 10..20 {
+        // It hears at once what it says when it is looked after.
+        ear.look(second(now), 0, (now > 10).then(|| second(now - 1)));
+    }
+    assert_eq!(ear.heard_for(second(20), 0), second(10));
+    assert_eq!(ear.heard_for(second(20), 1), Duration::ZERO, "it broke");
+    assert_eq!(ear.heard_for(second(22), 0), Duration::ZERO, "it slept");
+    ear.look(second(20), 0, Some(second(18)));
+    assert_eq!(ear.heard_for(second(21), 0), second(1), "it was deaf");
+}

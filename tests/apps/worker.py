@@ -18,7 +18,10 @@ def main():
         answer = connection.getresponse()
         event = json.loads(answer.read())
         count += 1
-        time.sleep((event.get("args") or {}).get("sleep", 0))
+        args = event.get("args") or {}
+        time.sleep(args.get("sleep", 0))
+        if "exit" in args:
+            os._exit(args["exit"])
         path = f"/2018-06-01/runtime/invocation/{answer.headers['Lambda-Runtime-Aws-Request-Id']}/response"
         connection.request("POST", path, json.dumps({"count": count, "args": event.get("args")}))
         connection.getresponse().read()

@@ -5,10 +5,10 @@ use std::fs;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::api::Api;
+use crate::api::{Api, text};
 use crate::platform::{Output, Platform};
 use crate::service::app;
-use crate::wait::until;
+use crate::wait::{until, until_async};
 
 /// A service with a queue whose workers run `worker.py`.
 #[derive(Debug)]
@@ -92,6 +92,38 @@ impl Queue {
             .clone();
         jobs.reverse();
         jobs
+    }
+
+    /// The processes of its workers, whatever its jobs run with, lowest first.
+    pub async fn pids(&self, api: &Api) -> Vec<Pid> {
+        let jobs = self.jobs(api).await;
+        let own: Vec<_> = jobs
+            .iter()
+            .map(|job| format!("EAI_JOB_ID={}", text(&job["id"])))
+            .collect();
+        let is_own = |pid: &i32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let environment = String::from_utf8_lossy(&environment);
+            own.iter().any(|own| environment.contains(own)) && is_worker(*pid)
+        };
+        let entries = fs::read_dir("/proc").expect("processes").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut pids: Vec<_> = pids.filter(is_own).collect();
+        pids.sort_unstable();
+        pids.into_iter().filter_map(Pid::from_raw).collect()
+    }
+
+    /// Waits until it has so many processes.
+    pub async fn until_pids(&self, api: &Api, wanted: usize) -> Vec<Pid> {
+        until_async("the workers", async || {
+            let pids = self.pids(api).await;
+            if pids.len() == wanted {
+                Ok(pids)
+            } else {
+                Err(pids)
+            }
+        })
+        .await
     }
 }
 

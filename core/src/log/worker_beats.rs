@@ -1,6 +1,7 @@
 //! Signs of life of queue workers: core NATS messages that nobody stores, and when each was last heard.
 //!
-//! The executor that has a worker gives them for it, as long as the worker gives its own.
+//! The executor that has a worker gives them for it, as long as the worker gives its own. Whoever listens says something
+//! itself, like a worker that nobody knows: as long as that comes back, it would hear others.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -9,13 +10,18 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
 
 use super::{Error, Log};
 use crate::ids::{JobId, ServiceId};
+use crate::lease::Ear;
 use crate::subject;
 
 /// The pause before signs of life are listened to again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The pause between two looks at whether everything is heard. A second is no long time for a busy machine.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// How long a worker that is silent is remembered.
 const REMEMBERED: Duration = Duration::from_hours(1);
 /// How many are remembered before those are looked for.
@@ -64,14 +70,15 @@ pub struct WorkerBeats {
 #[derive(Debug)]
 struct Inner {
     log: Log,
+    /// As who it hears itself.
+    own: ServiceId,
     since: Instant,
     heard: Mutex<Ears>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ears {
-    /// Since when nothing is missed.
-    listening: Option<Duration>,
+    ear: Ear,
     last: HashMap<(ServiceId, u32), WorkerHeard>,
 }
 
@@ -103,28 +110,65 @@ impl WorkerBeats {
         Self {
             inner: Arc::new(Inner {
                 log,
+                own: ServiceId(Uuid::from_u128(rand::random())),
                 since: Instant::now(),
-                heard: Mutex::default(),
+                heard: Mutex::new(Ears {
+                    ear: Ear::new(LOOK_PAUSE),
+                    last: HashMap::new(),
+                }),
             }),
         }
     }
 
     /// Listens for ever.
     pub async fn listen(&self) -> Infallible {
+        tokio::join!(self.hear_always(), self.look_always()).0
+    }
+
+    async fn hear_always(&self) -> Infallible {
         loop {
             if let Err(error) = self.hear().await {
                 tracing::debug!(%error, "worker.beats");
             }
-            self.ears().listening = None;
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Looks whether everything is heard: a server that stands still breaks no connection.
+    async fn look_always(&self) -> Infallible {
+        let mut ticks = tokio::time::interval(LOOK_PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.look();
+            self.inner.log.worker_beat(self.own_beat()).await;
+        }
+    }
+
+    fn look(&self) {
+        let own = self.last(self.inner.own, 0).map(|heard| heard.at);
+        let (now, breaks) = (self.now(), self.breaks());
+        self.ears().ear.look(now, breaks, own);
+    }
+
+    fn own_beat(&self) -> WorkerBeat {
+        WorkerBeat {
+            service: self.inner.own,
+            index: 0,
+            job: JobId(self.inner.own.0),
+            run: 0,
+            state: WorkerState::Running,
+        }
+    }
+
+    fn breaks(&self) -> u64 {
+        self.inner.log.connection().breaks()
     }
 
     async fn hear(&self) -> Result<(), Error> {
         let client = self.inner.log.connection().client();
         let said = client.subscribe(subject::ALL_WORKER_HEARTBEATS).await;
         let mut said = said.map_err(|error| Error::Unavailable(error.to_string()))?;
-        self.ears().listening = Some(self.now());
         while let Some(message) = said.next().await {
             if let Ok(beat) = serde_json::from_slice::<WorkerBeat>(&message.payload) {
                 self.take(beat);
@@ -150,11 +194,8 @@ impl WorkerBeats {
 
     /// For how long every sign of life was heard: who did not listen has not heard of anyone.
     pub fn listening(&self) -> Duration {
-        let since = self
-            .ears()
-            .listening
-            .filter(|_| self.inner.log.connection().is_up());
-        since.map_or(Duration::ZERO, |since| self.now().saturating_sub(since))
+        let (now, breaks) = (self.now(), self.breaks());
+        self.ears().ear.heard_for(now, breaks)
     }
 
     /// How long ago something was heard.
