@@ -69,6 +69,7 @@ pub(super) fn service(
         traffic: Traffic::Never,
         failing: None,
         gave_up: None,
+        dead_told: 0,
     }
 }
 

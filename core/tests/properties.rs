@@ -183,7 +183,7 @@ proptest! {
                 ServiceEvent::Reactivated(_) => before == Some(Deactivated) && after == before_deactivation,
                 ServiceEvent::Activated(_) => (before, after) == (Some(On), Some(On)),
                 ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
-                | ServiceEvent::HealthChanged(_) | ServiceEvent::Draining(_) | ServiceEvent::Drained(_)
+                | ServiceEvent::HealthChanged(_) | ServiceEvent::DeadLettered(_) | ServiceEvent::Draining(_) | ServiceEvent::Drained(_)
                 | ServiceEvent::Restarted(_) | ServiceEvent::Configured(_) | ServiceEvent::Quiet(_)
                 | ServiceEvent::Busy(_) | ServiceEvent::GaveUp(_) => {
                     before == after

@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 use super::keeper::Keeper;
+use super::letters::Letters;
 use super::live::{Change, Live, LiveJob};
 use super::queues::Queues;
 use super::roller::Roller;
@@ -36,6 +37,7 @@ pub struct Controller {
     live: Live,
     watcher: Watcher,
     keeper: Keeper,
+    letters: Letters,
     roller: Roller,
     upkeep: Upkeep,
     drain: Duration,
@@ -61,6 +63,7 @@ impl Controller {
         Policies { usual, drain }: Policies,
     ) -> Self {
         let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
+        let letters = Letters::new(log.clone(), queues.tasks().clone());
         let keeper = Keeper::new(log.clone(), live.clone(), queues);
         let roller = Roller::new(log.clone(), live.clone(), drain);
         let upkeep = Upkeep::new(log.clone(), live.clone(), usual);
@@ -69,6 +72,7 @@ impl Controller {
             live,
             watcher,
             keeper,
+            letters,
             roller,
             upkeep,
             drain,
@@ -80,6 +84,7 @@ impl Controller {
         tokio::select! {
             () = self.follow() => {}
             () = self.keeper.run() => {}
+            () = self.letters.run() => {}
             () = self.roller.run() => {}
             () = self.upkeep.run() => {}
             never = self.watcher.run() => match never {},

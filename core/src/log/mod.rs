@@ -22,6 +22,7 @@ mod history;
 mod idle;
 mod keeper;
 mod kind;
+mod letters;
 mod publish;
 mod queues;
 mod read;

@@ -92,6 +92,7 @@ impl Service {
             traffic: Traffic::Never,
             failing: None,
             gave_up: None,
+            dead_told: 0,
             created,
         }
     }

@@ -1,8 +1,8 @@
 //! What may be asked of a service.
 
 use super::{
-    Activated, Change, Created, Drained, Draining, GaveUp, HealthChanged, JobEnded, Quiet, Stopped,
-    Switched,
+    Activated, Change, Created, DeadLettered, Drained, Draining, GaveUp, HealthChanged, JobEnded,
+    Quiet, Stopped, Switched,
 };
 use crate::job::Configuration;
 
@@ -55,4 +55,6 @@ pub enum Command {
     Busy,
     /// Its job failed too often.
     GiveUp(GaveUp),
+    /// Some of its tasks failed for good.
+    TellDead(DeadLettered),
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Busy, Configured, Ending, GaveUp, Queue, Quiet, Status, Terms};
+use super::{Busy, Configured, DeadLettered, Ending, GaveUp, Queue, Quiet, Status, Terms};
 use crate::aggregate::events;
 use crate::digest::Digest;
 use crate::health;
@@ -253,5 +253,7 @@ events! {
         Busy(Busy) = "busy" 1,
         /// A service's job failed too often in a row: it is not tried again until the service is updated or started.
         GaveUp(GaveUp) = "gave_up" 1,
+        /// Tasks of a service failed, and their retries are used up.
+        DeadLettered(DeadLettered) = "dead_lettered" 1,
     }
 }

@@ -3,6 +3,7 @@
 mod activation;
 mod command;
 mod create;
+mod dead;
 mod delete;
 mod event;
 mod keep;
@@ -14,6 +15,7 @@ mod state;
 pub use activation::{Activation, Job, activate};
 pub use command::Command;
 pub use create::{New, Owned, create};
+pub use dead::{DeadLetter, DeadLettered, MOST_LETTERS};
 pub use delete::delete;
 pub use event::{
     Activated, Created, Deactivated, Deleted, Drained, Draining, Event, HealthChanged, JobEnded,
@@ -105,6 +107,7 @@ impl Aggregate for ServiceAggregate {
             (Command::Quiet(quiet), _) => service.say_quiet(quiet),
             (Command::Busy, _) => service.say_busy(),
             (Command::GiveUp(gave_up), _) => service.give_up(gave_up)?,
+            (Command::TellDead(letters), _) => service.tell_dead(letters),
         })
     }
 
@@ -135,6 +138,7 @@ impl Aggregate for ServiceAggregate {
             | Event::JobEnded(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
+            Event::DeadLettered(_) => state.map(|service| service.follow_dead(event)),
             Event::Configured(_) | Event::Quiet(_) | Event::Busy(_) | Event::GaveUp(_) => state,
         };
         state.map(|service| service.follow_traffic(event))
@@ -161,6 +165,7 @@ impl Aggregate for ServiceAggregate {
             Command::Quiet(_) => "quiet",
             Command::Busy => "busy",
             Command::GiveUp(_) => "gave_up",
+            Command::TellDead(_) => "dead_lettered",
         }
     }
 }

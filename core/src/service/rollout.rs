@@ -204,6 +204,7 @@ impl Service {
             | Event::Deactivated(_)
             | Event::Reactivated(_)
             | Event::Scaled(_)
+            | Event::DeadLettered(_)
             | Event::HealthChanged(_)
             | Event::Deleted(_)
             | Event::Configured(_)

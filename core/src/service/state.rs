@@ -50,6 +50,8 @@ pub struct Service {
     pub failing: Option<Failing>,
     /// That its job failed too often, and is not tried again.
     pub gave_up: Option<GaveUp>,
+    /// The sequence of the newest dead letter that was told, in the log of tasks.
+    pub dead_told: u64,
 }
 
 /// Whether a service takes traffic.

@@ -58,6 +58,7 @@ pub(super) async fn apply(
         | Event::Reactivated(_)
         | Event::Activated(_)
         | Event::Scaled(_)
+        | Event::DeadLettered(_)
         | Event::HealthChanged(_)
         | Event::Configured(_)
         | Event::Quiet(_)

@@ -62,6 +62,7 @@ pub(super) async fn apply(
         | Event::Draining(_)
         | Event::Drained(_)
         | Event::JobEnded(_)
+        | Event::DeadLettered(_)
         | Event::HealthChanged(_) => {
             if event.stirs() {
                 stir(connection, fact).await?;

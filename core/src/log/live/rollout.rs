@@ -133,6 +133,7 @@ impl Live {
             | Event::Reactivated(_)
             | Event::Activated(_)
             | Event::Scaled(_)
+            | Event::DeadLettered(_)
             | Event::HealthChanged(_)
             | Event::Configured(_)
             | Event::Quiet(_)

@@ -20,6 +20,9 @@ pub(super) struct Book {
     services: BTreeMap<ServiceId, Service>,
     /// What workers have: in no log.
     taken: HashMap<TaskId, Holder>,
+    /// Dead letters by the sequence of their failure.
+    dead: BTreeMap<u64, TaskId>,
+    died: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -173,6 +176,13 @@ impl Book {
     pub(super) fn put(&mut self, task: LiveTask, held: bool) {
         let task = Arc::new(task);
         let before = self.tasks.insert(task.id, Arc::clone(&task));
+        if let Some(before) = &before {
+            self.dead.remove(&before.outcome);
+        }
+        if task.dead {
+            self.dead.insert(task.outcome, task.id);
+            self.died.notify_waiters();
+        }
         if !held {
             self.taken.remove(&task.id);
         }
@@ -191,6 +201,7 @@ impl Book {
             return;
         };
         self.taken.remove(&id);
+        self.dead.remove(&task.outcome);
         if let Some(service) = self.services.get_mut(&task.service.id) {
             service.queue.remove(&task);
         }
@@ -219,6 +230,18 @@ impl Book {
         let cleared = cleared.into_iter().flat_map(|service| &service.cleared);
         let lately = cleared.filter(|(at, of, _)| *at > now - WINDOW && *of == phase);
         lately.map(|(.., tasks)| tasks).sum()
+    }
+
+    /// Dead letters that failed after a sequence, the first to fail first.
+    pub(super) fn dead_after(&self, sequence: u64, most: usize) -> Vec<Arc<LiveTask>> {
+        let later = self.dead.range(sequence.saturating_add(1)..);
+        let tasks = later.filter_map(|(_, id)| self.task(*id));
+        tasks.take(most).collect()
+    }
+
+    /// Is told of dead letters.
+    pub(super) fn died(&self) -> Arc<Notify> {
+        Arc::clone(&self.died)
     }
 
     fn tell(&self, task: &LiveTask) {

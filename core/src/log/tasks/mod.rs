@@ -224,6 +224,16 @@ impl Tasks {
         self.book().changed(service)
     }
 
+    /// Up to `most` dead letters that failed after a sequence, the first to fail first.
+    pub fn dead_after(&self, sequence: u64, most: usize) -> Vec<Arc<LiveTask>> {
+        self.book().dead_after(sequence, most)
+    }
+
+    /// Is told of dead letters.
+    pub fn died(&self) -> Arc<Notify> {
+        self.book().died()
+    }
+
     /// The task that a worker takes next, if there is one for it by `claim.claimed_at`. It is the worker's until
     /// its outcome is in the log, or it is given back.
     pub fn take(&self, service: ServiceId, place: Place, claim: Claim) -> Option<Taken> {
