@@ -1,54 +1,73 @@
-//! Writes the health of queues to the shared folder whenever it is another, for those who read files.
+//! Writes the health of queues to the shared folder whenever it is another, for those who read files; and every now
+//! and then if it is not, so that its time says that somebody still looks.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use eai_core::health::Health;
 use eai_core::ids::ServiceId;
 use eai_core::log::Queues;
 use eai_core::log::live::{Change, Live};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+
+/// How often it is looked at whether tasks came or ended, which are no news of the service.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// How old a file may be.
+const OLDEST: Duration = Duration::from_secs(10);
+
+type Written = HashMap<ServiceId, (Health, Instant)>;
 
 /// Writes until it is aborted; at once nothing where there is no shared folder.
 pub(crate) async fn write_changes(live: Live, queues: Queues) {
     if super::share::folder().is_none() {
         return;
     }
-    let mut written = HashMap::new();
+    let mut written = Written::new();
     let mut changes = live.changes();
-    for service in live.services() {
-        look_at(service.id, &queues, &mut written).await;
-    }
+    let mut ticks = tokio::time::interval(LOOK_PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match changes.recv().await {
-            Ok(Change::Service(id)) => look_at(id, &queues, &mut written).await,
-            Ok(Change::Job(_) | Change::Executor(_)) => {}
-            Err(RecvError::Lagged(_)) => {
-                for service in live.services() {
-                    look_at(service.id, &queues, &mut written).await;
-                }
-            }
-            Err(RecvError::Closed) => return,
+        tokio::select! {
+            _ = ticks.tick() => look_at_all(&live, &queues, &mut written).await,
+            change = changes.recv() => match change {
+                Ok(Change::Service(id)) => look_at(id, &queues, &mut written).await,
+                // The next look is at all of them.
+                Ok(Change::Job(_) | Change::Executor(_)) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
         }
     }
 }
 
-async fn look_at(id: ServiceId, queues: &Queues, written: &mut HashMap<ServiceId, Health>) {
+async fn look_at_all(live: &Live, queues: &Queues, written: &mut Written) {
+    let services = live.services().into_iter();
+    for service in services.filter(|service| service.queue.is_some()) {
+        look_at(service.id, queues, written).await;
+    }
+}
+
+async fn look_at(id: ServiceId, queues: &Queues, written: &mut Written) {
     let Some(facts) = queues.facts(id) else {
         return;
     };
-    let Some(path) = queues.health_path(&facts.name) else {
+    let Some(path) = queues.health_file(&facts.name) else {
         return;
     };
     let health = facts.health();
     let gist = gist(&health);
-    if written.get(&id) == Some(&gist) {
+    let same = |(before, at): &(Health, Instant)| *before == gist && at.elapsed() < OLDEST;
+    if written.get(&id).is_some_and(same) {
         return;
     }
-    match write(Path::new(&path), &health).await {
-        Ok(()) => drop(written.insert(id, gist)),
+    let wrote = write(Path::new(&path), &health).await;
+    queues.written(id, wrote.is_ok());
+    // What could not be written is tried again when it is another, or old.
+    written.insert(id, (gist, Instant::now()));
+    if let Err(error) = wrote {
         // Whoever asks the platform is told all the same.
-        Err(error) => tracing::warn!(path, %error, "health.not_written"),
+        tracing::warn!(path, %error, "health.not_written");
     }
 }
 

@@ -27,8 +27,8 @@ pub struct Facts {
     pub tasks: Tasks,
     /// How many ended tasks were cleared away in the last ten minutes.
     pub cleanup: Cleanup,
-    /// Whether the event log answers.
-    pub connected: bool,
+    /// For how long the event log has not answered, if it does not.
+    pub away: Option<Duration>,
     /// For how long every sign of life was heard.
     pub listening: Duration,
     /// The folder that tasks are taken from, if one is attached.
@@ -144,6 +144,11 @@ impl Facts {
     /// How long a worker may be silent.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.queue.heartbeat_timeout_ms)
+    }
+
+    /// Whether the event log has been away for so long that nothing is known of the workers any more.
+    pub fn is_closed(&self) -> bool {
+        self.away.is_some_and(|away| away > self.timeout())
     }
 
     /// How many workers are to work now.

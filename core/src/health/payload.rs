@@ -53,7 +53,7 @@ pub struct Health {
     /// Why each was replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub restart_reasons: BTreeMap<String, String>,
-    /// Whether the event log answers: `running` or `closed`.
+    /// Whether the event log answers: `running`, `connecting`, or `closed` where it has been away for too long.
     pub client_status: String,
     /// How long a worker may be silent, in seconds.
     pub heartbeat_timeout_sec: f64,
@@ -165,6 +165,15 @@ impl Facts {
         }
     }
 
+    /// The same as it is shown: nothing is known of workers while the log is away for longer than one may be silent.
+    fn shown_status(&self) -> Status {
+        if self.is_closed() && self.wanted() > 0 {
+            Status::Error
+        } else {
+            self.service_status()
+        }
+    }
+
     /// The health, as monitors read it.
     pub fn health(&self) -> Health {
         let names = |wanted: &dyn Fn(&Place) -> bool| -> Vec<String> {
@@ -188,13 +197,17 @@ impl Facts {
         };
         let restarted = names(&|place| restart_reasons.contains_key(&place.name));
         let (healthy, unhealthy) = (healthy(true), healthy(false));
-        let client_status = if self.connected { "running" } else { "closed" };
+        let client_status = match self.away {
+            None => "running",
+            Some(_) if self.is_closed() => "closed",
+            Some(_) => "connecting",
+        };
         Health {
             schema: SCHEMA.into(),
             timestamp: seconds(self.now),
             app: self.name.to_string(),
             target: target(&self.name).into(),
-            status: self.service_status().to_string(),
+            status: self.shown_status().to_string(),
             workers_running_count: running.len() as u64,
             workers_pending_count: pending.len() as u64,
             workers_restarted_count: restarted.len() as u64,
@@ -225,10 +238,19 @@ impl Facts {
             .map(|place| (place.name.clone(), message(place)))
             .collect();
         let is_error = self.service_status() == Status::Error;
-        let message = is_error.then(|| {
-            let first = launch_errors.values().next().map_or("", String::as_str);
-            format!("no worker can be started: {first}")
-        });
+        let message = match self.away {
+            Some(away) if self.shown_status() == Status::Error && self.is_closed() => {
+                let away = away.as_secs_f64();
+                let see = "see what the platform says of NATS in its own log";
+                Some(format!(
+                    "the event log has not answered for {away:.1} s: {see}"
+                ))
+            }
+            _ => is_error.then(|| {
+                let first = launch_errors.values().next().map_or("", String::as_str);
+                format!("no worker can be started: {first}")
+            }),
+        };
         StatusReply {
             status: health.status.clone(),
             workers: health.workers_running.clone(),

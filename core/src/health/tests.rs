@@ -35,7 +35,7 @@ fn facts() -> Facts {
             failed: 2,
             heartbeats: 3,
         },
-        connected: true,
+        away: None,
         listening: Time::from_hours(1),
         queue_dir: None,
         now: NOW,
@@ -333,8 +333,40 @@ fn the_payload_has_every_field() {
         ],
     });
     assert_eq!(serde_json::to_value(facts.health()).unwrap(), expected);
-    facts.connected = false;
-    assert_eq!(facts.health().client_status, "closed");
+}
+
+#[test]
+fn a_log_that_is_away_for_longer_than_a_worker_may_be_is_an_error() {
+    let away = |ms| Facts {
+        away: Some(Time::from_millis(ms)),
+        ..facts()
+    };
+    for (facts, client, status) in [
+        (facts(), "running", "running"),
+        (away(5_000), "connecting", "running"),
+        (away(5_001), "closed", "error"),
+    ] {
+        let reply = facts.status_reply();
+        let seen = (&*reply.client_status, &*reply.status, &*reply.health.status);
+        assert_eq!(seen, (client, status, status));
+        assert_eq!(
+            facts.health().gate(&Sla::default()).passes(),
+            status != "error"
+        );
+        assert_eq!(reply.message.is_some(), status == "error");
+        assert!(reply.launch_errors.is_empty());
+        // That it was away is no news of the workers.
+        assert_eq!(facts.summary().status, Status::Running);
+    }
+    assert_eq!(
+        away(5_001).status_reply().message.unwrap(),
+        "the event log has not answered for 5.0 s: see what the platform says of NATS in its own log"
+    );
+    let idle = Facts {
+        asleep: true,
+        ..away(5_001)
+    };
+    assert_eq!(idle.health().status, "idle", "it has nothing to lose");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A connection to the server that says at any moment whether it stands.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message};
 use bytes::Bytes;
@@ -24,6 +24,8 @@ struct Link {
     up: bool,
     /// How many times it broke: short breaks are seen, too.
     breaks: u64,
+    /// Since when it is broken.
+    since: Option<Instant>,
 }
 
 /// Why no connection was made.
@@ -63,6 +65,7 @@ pub async fn connect_with(options: ConnectOptions, url: &str) -> Result<Connecti
     let (sender, link) = watch::channel(Link {
         up: true,
         breaks: 0,
+        since: None,
     });
     let client = options
         .reconnect_delay_callback(|attempt| {
@@ -73,10 +76,14 @@ pub async fn connect_with(options: ConnectOptions, url: &str) -> Result<Connecti
             let sender = sender.clone();
             async move {
                 match event {
-                    Event::Connected => sender.send_modify(|link| link.up = true),
+                    Event::Connected => sender.send_modify(|link| {
+                        link.up = true;
+                        link.since = None;
+                    }),
                     Event::Disconnected | Event::Closed => sender.send_modify(|link| {
                         link.up = false;
                         link.breaks += 1;
+                        link.since.get_or_insert_with(Instant::now);
                     }),
                     Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
                         tracing::warn!(%event, "nats.event");
@@ -105,6 +112,11 @@ impl Connection {
     /// Whether the connection stands.
     pub fn is_up(&self) -> bool {
         self.link.borrow().up
+    }
+
+    /// For how long it has been broken, if it is.
+    pub fn away(&self) -> Option<Duration> {
+        self.link.borrow().since.map(|since| since.elapsed())
     }
 
     /// Waits until the connection stands, so that nothing is queued for a server that is away.

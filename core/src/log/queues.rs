@@ -2,7 +2,9 @@
 //!
 //! Reading it takes no lock that anyone waits on, asks nobody, and changes nothing: any number may read at once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 
@@ -25,6 +27,8 @@ pub struct Queues {
     beats: WorkerBeats,
     tasks: log_tasks::Tasks,
     share: Option<PathBuf>,
+    /// Services whose health could not be written there.
+    unwritten: Arc<Mutex<BTreeSet<ServiceId>>>,
 }
 
 impl Queues {
@@ -42,12 +46,36 @@ impl Queues {
             beats,
             tasks,
             share,
+            unwritten: Arc::default(),
         }
     }
 
-    /// Where the health of a service is written, if anywhere.
-    pub fn health_path(&self, service: &Name) -> Option<String> {
+    /// Where the health of a service is written, if anywhere and if it could be.
+    pub fn health_path(&self, service: ServiceId) -> Option<String> {
+        if self.unwritten().contains(&service) {
+            return None;
+        }
+        self.health_file(&self.live.service(service)?.name.name)
+    }
+
+    /// Where the health of a service is to be written, if anywhere.
+    pub fn health_file(&self, service: &Name) -> Option<String> {
         self.shared(service, "health.json")
+    }
+
+    /// Remembers whether the health of a service could be written.
+    pub fn written(&self, service: ServiceId, well: bool) {
+        let mut unwritten = self.unwritten();
+        if well {
+            unwritten.remove(&service);
+        } else {
+            unwritten.insert(service);
+        }
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<ServiceId>> {
+        let unwritten = self.unwritten.lock();
+        unwritten.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shared(&self, service: &Name, what: &str) -> Option<String> {
@@ -87,7 +115,7 @@ impl Queues {
                 // Signs of life are not kept, so none is cleared away.
                 heartbeats: 0,
             },
-            connected: self.log.connection().is_up(),
+            away: self.log.connection().away(),
             listening: self.beats.listening(),
             queue_dir: self.shared(&service.name.name, "queue"),
             now,

@@ -54,7 +54,7 @@ impl Story {
             places: (0..workers).map(place).collect(),
             tasks: Tasks::default(),
             cleanup: Cleanup::default(),
-            connected: true,
+            away: None,
             listening: Time::from_hours(1),
             queue_dir: None,
             now: NOW,

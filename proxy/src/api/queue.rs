@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use eai_core::health::{Facts, Health, Measured, Sla, StatusReply, prometheus};
+use eai_core::ids::ServiceId;
 use eai_core::service::{Command, ServiceAggregate, Stopped};
 use eai_core::spec::Runtime;
 use eai_core::subject::Address;
@@ -95,9 +96,9 @@ pub(crate) async fn status(
     caller: Caller,
     Ref(reference): Ref,
 ) -> Result<Json<StatusReply>, ApiError> {
-    let facts = facts(&state, &caller, &reference).await?;
+    let (id, facts) = facts(&state, &caller, &reference).await?;
     let mut reply = facts.status_reply();
-    reply.health_path = state.queues.health_path(&facts.name);
+    reply.health_path = state.queues.health_path(id);
     Ok(Json(reply))
 }
 
@@ -106,9 +107,9 @@ pub(crate) async fn health(
     caller: Caller,
     Ref(reference): Ref,
 ) -> Result<Json<Health>, ApiError> {
-    let facts = facts(&state, &caller, &reference).await?;
+    let (id, facts) = facts(&state, &caller, &reference).await?;
     let mut health = facts.health();
-    health.path = state.queues.health_path(&facts.name);
+    health.path = state.queues.health_path(id);
     Ok(Json(health))
 }
 
@@ -132,9 +133,14 @@ pub(crate) async fn metrics(
     Ok(([(header::CONTENT_TYPE, PROMETHEUS)], prometheus(&measured)))
 }
 
-async fn facts(state: &Shared, caller: &Caller, reference: &str) -> Result<Facts, ApiError> {
+async fn facts(
+    state: &Shared,
+    caller: &Caller,
+    reference: &str,
+) -> Result<(ServiceId, Facts), ApiError> {
     let row = resolve::service(state, caller, reference).await?;
-    state.queues.facts(row.id).ok_or_else(|| {
+    let facts = state.queues.facts(row.id).map(|facts| (row.id, facts));
+    facts.ok_or_else(|| {
         ApiError::conflict(
             "not-a-queue",
             format!(
