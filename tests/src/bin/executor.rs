@@ -14,6 +14,7 @@ use eai_core::log::credentials::{CLEANER_INBOX, PLATFORM_INBOX};
 use eai_core::log::live::{Feed, Live, Snapshot};
 use eai_core::log::objects::Objects;
 use eai_core::log::output::Output;
+use eai_core::log::tasks::{self, Tasks};
 use eai_core::log::{Log, Settings, connect};
 use eai_executors::backend::Backend;
 use eai_executors::docker::{self, Docker, Owner};
@@ -45,7 +46,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cleaner = std::fs::read_to_string(cleaner)?;
     let cleaner = connect(url, &cleaner, "test-cleaner", CLEANER_INBOX).await?;
     let settings = Settings::new(PlatformId(platform.parse()?), Duration::from_secs(10));
-    let log = Log::open(connect_as("test-executor").await?, settings).await?;
+    let log = Log::open(connect_as("test-executor").await?, settings.clone()).await?;
+    let tasks = Log::open_tasks(connect_as("test-tasks").await?, settings).await?;
+    let tasks = Tasks::new(tasks);
+    tasks.load().await?;
+    tokio::spawn(tasks::Feed::new(tasks.clone()).run());
     let objects = Objects::new(connect_as("test-objects").await?, cleaner.clone(), u64::MAX);
     let output = Output::open(connect_as("test-output").await?, cleaner);
     let live = Live::new(Snapshot::default());
@@ -83,7 +88,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         objects,
         output,
         backend: Arc::new(backend),
-        tasks: None,
+        tasks: Some(tasks),
     };
     let (stop, stopped) = watch::channel(Stop::No);
     let mut terminate = signal(SignalKind::terminate())?;
