@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 
 const PATIENT: &[&str] = &["--heartbeat-timeout", "3600"];
 
-fn platform(environment: &[(&str, &dyn Fn(&Platform) -> String)]) -> Platform {
+/// A platform with one more variable, which may name something in its home.
+fn platform(name: &str, value: impl Fn(&Platform) -> String) -> Platform {
     let mut platform = Platform::stopped(Setup::default());
-    let environment = environment.iter();
-    let environment = environment.map(|(name, value)| ((*name).to_owned(), value(&platform)));
     let setup = Setup {
-        environment: environment.collect(),
+        environment: vec![(name.to_owned(), value(&platform))],
         ..Setup::default()
     };
     platform.set_up(setup);
@@ -41,7 +40,7 @@ fn until_file(platform: &Platform, what: &str, wanted: impl Fn(&Value) -> bool) 
 
 #[test]
 fn the_file_counts_tasks_and_says_that_somebody_still_looks() {
-    let platform = platform(&[("AGI_CLUSTER_SHARE", &share)]);
+    let platform = platform("AGI_CLUSTER_SHARE", share);
     let queue = Queue::started(&platform, "q", 1, PATIENT);
     let task = ["task", "submit", "q", r#"{"args":{"sleep":5}}"#];
     platform.cli(task).ok();
@@ -58,7 +57,7 @@ fn the_file_counts_tasks_and_says_that_somebody_still_looks() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_named_nowhere_and_costs_nothing_else() {
-    let platform = platform(&[("AGI_CLUSTER_SHARE", &share)]);
+    let platform = platform("AGI_CLUSTER_SHARE", share);
     // Where its folder is to be there is a file.
     fs::create_dir_all(platform.path("share/service")).unwrap();
     fs::write(platform.path("share/service/q"), "").unwrap();
@@ -89,7 +88,7 @@ fn a_log_that_is_away_is_told_and_keeps_nobody_waiting() {
         fs::copy(std::env::var_os("EAI_NATS_SERVER").unwrap(), &own).unwrap();
         own.to_str().unwrap().to_owned()
     };
-    let platform = platform(&[("EAI_NATS_SERVER", &server)]);
+    let platform = platform("EAI_NATS_SERVER", server);
     let queue = Queue::started(&platform, "q", 1, &["--heartbeat-timeout", "2"]);
     // It cannot be started again for now.
     let mode = |mode| {

@@ -442,6 +442,16 @@ fn a_snapshot_is_what_operators_know() {
     let printed = queue.run(&platform, "snapshot", &[]).ok();
     let printed: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["worker_health"].as_array().map(Vec::len), Some(2));
+    // The time is that of whoever asks, without a zone: here no hour of the day is both.
+    let hour = |zone: &str| {
+        let arguments = ["service", "snapshot", "minimal_app_project"];
+        let printed = platform.run(&arguments, &[("TZ", zone)]).ok();
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        let time = printed["exported_at"].as_str().unwrap().to_owned();
+        time.get(11..13).unwrap().parse::<u32>().unwrap()
+    };
+    let ahead = (hour("EAST-9") + 24 - hour("UTC0")) % 24;
+    assert!(ahead == 9 || ahead == 8, "{ahead}: an hour may have begun");
 }
 
 #[tokio::test]
