@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use eai_core::log::objects::Objects;
 use eai_core::log::tasks::{Details, LiveTask, Taken, load, load_text};
 use eai_core::task::{Claim, Content, Done, Event, Failure, Json, Phase};
+use eai_core::worker;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -58,6 +59,10 @@ pub(crate) fn row(task: &LiveTask, taken: Option<&Taken>) -> Document {
     }
     if task.phase == Phase::Failed {
         row.set("dead", task.dead);
+    }
+    if let (Phase::Done | Phase::Failed, Some(index)) = (task.phase, task.worker) {
+        let service = &task.service.full_name.name;
+        row.set("worker_name", worker::name(service, index));
     }
     if let Some(taken) = taken {
         row.set("worker_name", &taken.claim.worker);

@@ -96,6 +96,7 @@ impl Book {
             phase: Phase::Pending,
             dead: false,
             attempts: 0,
+            worker: None,
             created_at: stored.time,
             changed_at: stored.time,
             submitted: stored.sequence,
@@ -129,6 +130,7 @@ impl LiveTask {
             Event::Done(done) => {
                 self.phase = Phase::Done;
                 self.attempts = done.attempt;
+                self.worker = Some(done.claim.worker_idx);
                 self.outcome = stored.sequence;
                 let contents = [&done.result].into_iter().chain(&done.logs);
                 self.refer(objects(contents));
@@ -145,6 +147,7 @@ impl LiveTask {
 
     fn failed(&mut self, failure: &Failure, stored: &Stored) {
         self.attempts = failure.attempt;
+        self.worker = Some(failure.claim.worker_idx);
         self.outcome = stored.sequence;
         self.refer(objects(&failure.logs));
     }

@@ -71,6 +71,8 @@ pub struct LiveTask {
     pub dead: bool,
     /// How many attempts are over.
     pub attempts: u32,
+    /// The index of the worker that had the last of them.
+    pub worker: Option<u32>,
     /// When it was submitted.
     pub created_at: OffsetDateTime,
     /// When the newest thing happened to it.
