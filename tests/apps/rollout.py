@@ -18,6 +18,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.echo()
         elif self.path == "/sse":
             self.events()
+        elif self.path.startswith("/begun?"):
+            self.begun(float(self.path.partition("?")[2]))
         else:
             if self.path.startswith("/slow?"):
                 time.sleep(float(self.path.partition("?")[2]))
@@ -30,6 +32,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             left -= len(chunk)
             total += len(chunk)
         self.answer(f"{VERSION} {total}\n")
+
+    def begun(self, seconds):
+        """The first half of a body at once, and the second one later."""
+        halves = f"{VERSION} ".encode(), f"{self.path}\n".encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(b"".join(halves))))
+        self.end_headers()
+        self.wfile.write(halves[0])
+        time.sleep(seconds)
+        self.wfile.write(halves[1])
 
     def events(self):
         """Numbered events without an end."""

@@ -117,16 +117,31 @@ async fn a_newer_update_overtakes_one_under_way(backend: Backend) {
     assert_eq!(settled["servingRevision"], settled["revision"]);
 }
 
+/// A request that is answered already, but for the second half of the body, which comes after so many seconds.
+async fn begun(service: &Service, seconds: u32) -> (reqwest::Response, Vec<u8>) {
+    let path = format!("/begun?{seconds}");
+    let request = service.request(reqwest::Method::GET, &path);
+    let mut answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let first = answer.chunk().await.expect("a body").expect("its begin");
+    (answer, first.to_vec())
+}
+
+/// All of its body.
+async fn rest((mut answer, mut body): (reqwest::Response, Vec<u8>)) -> String {
+    while let Some(chunk) = answer.chunk().await.expect("the rest of the body") {
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).expect("text")
+}
+
 async fn a_restart_loses_nothing(backend: Backend) {
     let platform = Platform::on(backend);
     let service = Service::of_app(&platform, "web", "rollout.py", &[]);
     assert_eq!(service.get("/v").await.status, 200);
     let before = text(&service.only_job().await["id"]);
     // It is under way while the other one takes over.
-    let slow = tokio::spawn({
-        let service = service.clone();
-        async move { service.get("/slow?2").await }
-    });
+    let slow = begun(&service, 2).await;
     service.say(&platform, "restart");
     until_async("another job to serve", async || {
         assert_eq!(service.get("/v").await.status, 200, "no request is lost");
@@ -139,8 +154,7 @@ async fn a_restart_loses_nothing(backend: Backend) {
         }
     })
     .await;
-    let slow = slow.await.expect("an answer");
-    assert_eq!(slow.status, 200, "{}", slow.text());
+    assert_eq!(rest(slow).await, "0 /begun?2\n");
 }
 
 on_each_backend! {
@@ -166,15 +180,11 @@ async fn where_there_is_no_room_for_both_requests_are_held() {
     let flags = ["--mem", &mem, "-e", "VERSION=1"];
     let service = Service::of_app(&platform, "web", "rollout.py", &flags);
     assert_eq!(version(&service).await, "1 /v");
-    let slow = tokio::spawn({
-        let service = service.clone();
-        async move { service.get("/slow?2").await }
-    });
+    let slow = begun(&service, 2).await;
     // Each is held or answered, and none is refused.
     service.update(&platform, &["-e", "VERSION=2"], &[]).ok();
     until_version(&service, "2 /v").await;
-    let slow = slow.await.expect("an answer");
-    assert_eq!((slow.status, slow.text().as_str()), (200, "1 /slow?2\n"));
+    assert_eq!(rest(slow).await, "1 /begun?2\n");
     until_rollout(&service, "settled").await;
 }
 
