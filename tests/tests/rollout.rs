@@ -11,6 +11,14 @@ async fn three_updates_in_a_row_lose_nothing(backend: Backend) {
     assert!(report.saw_enough(), "{report}");
 }
 
+#[tokio::test]
+async fn a_run_that_ends_before_it_is_done_is_noticed() {
+    let mut options = Options::new(3, 100, Backend::Process);
+    options.sabotage = Some("no-drain".to_owned());
+    let report = run(&options).await;
+    assert!(!report.is_clean(), "{report}");
+}
+
 /// What `service get` says.
 async fn now(service: &Service) -> Value {
     let path = format!("/v1/service/{}", service.id);

@@ -70,7 +70,9 @@ pub(crate) enum Error {
     #[error(transparent)]
     Print(Box<crate::error::Error>),
     #[cfg(feature = "sabotage")]
-    #[error("EAI_SABOTAGE must be no-expectation or no-readback, not `{0}`")]
+    #[error(
+        "EAI_SABOTAGE must be no-expectation, no-readback, no-claim, no-attempt or no-drain, not `{0}`"
+    )]
     Sabotage(String),
 }
 

@@ -57,12 +57,12 @@ pub async fn run(options: &Options) -> Report {
 }
 
 fn setup(options: &Options) -> Setup {
-    let mut setup = Setup::flags(["--drain-timeout", DRAIN]).on(options.backend);
-    if let Some(guard) = &options.sabotage {
-        let guard = (eai_core::fail_point::SABOTAGE.to_owned(), guard.clone());
-        setup.environment.push(guard);
-    }
-    setup
+    let mut setup = match &options.sabotage {
+        Some(guard) => Setup::sabotaged(guard),
+        None => Setup::default(),
+    };
+    setup.flags = ["--drain-timeout", DRAIN].map(str::to_owned).to_vec();
+    setup.on(options.backend)
 }
 
 /// The next version, once requests go to it.

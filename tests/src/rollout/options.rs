@@ -1,6 +1,7 @@
 //! What a run of `tests/soak/rollout` is asked.
 
 use crate::backend::Backend;
+use crate::soak;
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -31,18 +32,16 @@ impl Options {
     /// Reads a command line without its first word; the error says what is wrong with it.
     pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::new(10, 200, Backend::Process);
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{name} needs a value"))?;
-            let number = || format!("{name} takes a whole number, not {value}");
-            match name.as_str() {
-                "--updates" => options.updates = value.parse().map_err(|_| number())?,
-                "--rate" => options.rate = value.parse().map_err(|_| number())?,
+        soak::options(arguments, |name, value| {
+            match name {
+                "--updates" => options.updates = soak::number(name, &value)?,
+                "--rate" => options.rate = soak::number(name, &value)?,
                 "--backend" => options.backend = value.parse()?,
                 "--sabotage" => options.sabotage = Some(value),
-                _ => return Err(format!("unknown argument: {name}")),
+                _ => return soak::unknown(name),
             }
-        }
+            Ok(())
+        })?;
         if options.updates == 0 || options.rate == 0 {
             return Err("--updates and --rate are 1 or more".to_owned());
         }
