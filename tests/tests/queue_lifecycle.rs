@@ -433,7 +433,7 @@ fn an_idle_queue_lets_its_workers_go_and_the_first_task_wakes_them() {
         &platform,
         "q",
         2,
-        &["--heartbeat-timeout", "60", "--idle-timeout", "1"],
+        &["--heartbeat-timeout", "60", "--idle-timeout", "4"],
     );
     for restart in [false, true] {
         until_workers(&platform, 0);
