@@ -65,7 +65,7 @@ impl LiveJob {
         }
     }
 
-    /// Is told when there is a newer one: for [`until`].
+    /// Is told when there is a newer one: for [`until`](super::until).
     pub fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
