@@ -240,7 +240,7 @@ async fn what_is_not_there_or_not_yours() {
 
     for (method, path) in [
         ("PUT", "/v1/service"),
-        ("DELETE", "/v1/service/web"),
+        ("DELETE", "/v1/service"),
         ("PUT", "/v1/service/web"),
         ("PATCH", "/v1/service"),
         ("PATCH", "/v1/data/web"),

@@ -55,7 +55,14 @@ async fn one_that_never_answers_leaves_the_one_before(backend: Backend) {
     let platform = Platform::on(backend);
     let service = Service::of_app(&platform, "web", "rollout.py", &["-e", "VERSION=1"]);
     assert_eq!(version(&service).await, "1 /v");
-    let serving = now(&service).await["servingRevision"].clone();
+    // The answer may be there before the log says whose it was.
+    let serving = until_async("a revision to serve", async || {
+        match now(&service).await["servingRevision"].clone() {
+            Value::Null => Err("none"),
+            serving => Ok(serving),
+        }
+    })
+    .await;
     let broken = ["sh", "-c", "exit 3"];
     service
         .update(&platform, &["-e", "VERSION=2"], &broken)
