@@ -148,7 +148,7 @@ fn every_form_of_output() {
     assert_eq!(rows[0]["id"], *id);
     let fields: Vec<_> = rows[0].as_object().unwrap().keys().cloned().collect();
     let expected = "accessUrl account createdBy createdOn fullName id idleTimeoutMs minReady \
-                    name public role runtime status updatedOn";
+                    name public role rollout runtime status updatedOn";
     assert_eq!(fields.join(" "), expected);
     assert!(is_time(&text(&rows[0]["createdOn"])), "{lines}");
     assert_eq!(rows[0]["createdOn"], rows[0]["updatedOn"]);
