@@ -171,7 +171,7 @@ fn every_form_of_output() {
     assert_eq!(
         unknown.err,
         "error: unknown field `state`: the fields are id, name, fullName, account, role, runtime, \
-         status, public, idleTimeoutMs, minReady, accessUrl, createdOn, createdBy, updatedOn\n"
+         status, rollout, public, idleTimeoutMs, minReady, accessUrl, createdOn, createdBy, updatedOn\n"
     );
 }
 
