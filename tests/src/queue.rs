@@ -10,7 +10,7 @@ use crate::platform::{Output, Platform};
 use crate::service::app;
 use crate::wait::{until, until_async};
 
-/// A service with a queue whose workers run `worker.py`.
+/// A service with a queue.
 #[derive(Debug)]
 pub struct Queue {
     /// Its name.
@@ -18,7 +18,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue with so many workers, and further flags of `service new`. Not started.
+    /// A queue with so many workers that run `worker.py`, and further flags of `service new`. Not started.
     pub fn new(platform: &Platform, name: &str, workers: u32, flags: &[&str]) -> Self {
         let worker = app("worker.py");
         let workers = workers.to_string();
@@ -36,6 +36,34 @@ impl Queue {
         platform.cli(["service", "start", name]).ok();
         queue.until_running(platform, workers);
         queue
+    }
+
+    /// A queue `q` with further flags of `service new`, whose handler does what its tasks say; its workers have these
+    /// limits, and work.
+    pub fn of_handler(platform: &Platform, workers: u32, flags: &[&str], limits: &[&str]) -> Self {
+        let handler = app("handler.py");
+        let count = workers.to_string();
+        let mut new = vec!["service", "new", "q", "--queue", "--workers", &count];
+        new.extend(flags);
+        new.extend(["--upload", handler.to_str().expect("UTF-8")]);
+        new.extend(["--handler", "handler.handle"]);
+        platform.run(&new, &[]).ok();
+        if !limits.is_empty() {
+            let update = [&["service", "update", "q"], limits].concat();
+            platform.run(&update, &[]).ok();
+        }
+        platform.cli(["service", "start", "q"]).ok();
+        let queue = Self { name: "q".into() };
+        queue.until_running(platform, workers);
+        queue
+    }
+
+    /// A task for it, with flags of `task submit`: its id.
+    pub fn submit(&self, platform: &Platform, task: &Value, flags: &[&str]) -> String {
+        let task = task.to_string();
+        let mut arguments = vec!["task", "submit", &self.name, &task, "--field", "id"];
+        arguments.extend(flags);
+        platform.run(&arguments, &[]).ok()
     }
 
     /// A verb of `eai service` on it, with flags.

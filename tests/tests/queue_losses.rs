@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test asserts, it may unwrap")]
 
 use eai_tests::queue::Queue;
-use eai_tests::{Api, Backend, Platform, Service, Setup, app, text, until_async};
+use eai_tests::{Api, Backend, Platform, Service, Setup, text, until_async};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -10,31 +10,6 @@ eai_tests::on_each_backend! {
     a_worker_lost_with_its_shim_while_nobody_looked_costs_its_task_an_attempt,
     a_worker_out_of_memory_costs_its_task_one_attempt,
     a_platform_that_dies_with_a_task_in_its_hands_costs_it_nothing,
-}
-
-/// A queue whose handler does what its tasks say; its workers have these limits, and work.
-fn queue(platform: &Platform, workers: u32, limits: &[&str]) -> Queue {
-    let handler = app("handler.py");
-    let count = workers.to_string();
-    let mut new = vec!["service", "new", "q", "--queue", "--workers", &count];
-    new.extend(["--upload", handler.to_str().unwrap()]);
-    new.extend(["--handler", "handler.handle"]);
-    platform.run(&new, &[]).ok();
-    if !limits.is_empty() {
-        let update = [&["service", "update", "q"], limits].concat();
-        platform.run(&update, &[]).ok();
-    }
-    platform.cli(["service", "start", "q"]).ok();
-    let queue = Queue { name: "q".into() };
-    queue.until_running(platform, workers);
-    queue
-}
-
-fn submit(platform: &Platform, task: &Value, flags: &[&str]) -> String {
-    let task = task.to_string();
-    let mut arguments = vec!["task", "submit", "q", &task, "--field", "id"];
-    arguments.extend(flags);
-    platform.run(&arguments, &[]).ok()
 }
 
 async fn until_status(platform: &Platform, id: &str, status: &str) -> Value {
@@ -67,9 +42,9 @@ async fn a_worker_lost_with_its_shim_while_nobody_looked_costs_its_task_an_attem
     backend: Backend,
 ) {
     let mut platform = Platform::on(backend);
-    let queue = queue(&platform, 1, &[]);
+    let queue = Queue::of_handler(&platform, 1, &[], &[]);
     let service = Service::named(&platform, "q");
-    let orphan = submit(
+    let orphan = queue.submit(
         &platform,
         &json!({ "args": { "sleep": 1000 } }),
         &["--retries", "0"],
@@ -96,20 +71,20 @@ async fn a_worker_lost_with_its_shim_while_nobody_looked_costs_its_task_an_attem
 
     // Its place is filled again, and works.
     queue.until_running(&platform, 1);
-    let next = submit(&platform, &json!({}), &[]);
+    let next = queue.submit(&platform, &json!({}), &[]);
     assert_eq!(until_status(&platform, &next, "done").await["attempts"], 1);
 }
 
 async fn a_worker_out_of_memory_costs_its_task_one_attempt(backend: Backend) {
     let platform = Platform::on(backend);
-    let queue = queue(&platform, 2, &["--mem", "0.125"]);
-    let other = submit(
+    let queue = Queue::of_handler(&platform, 2, &[], &["--mem", "0.125"]);
+    let other = queue.submit(
         &platform,
         &json!({ "args": { "sleep": 2 } }),
         &["--worker", "q:1"],
     );
     until_status(&platform, &other, "running").await;
-    let greedy = submit(
+    let greedy = queue.submit(
         &platform,
         &json!({ "args": { "eat": 1024 } }),
         &["--worker", "q:0", "--retries", "0"],
@@ -118,7 +93,7 @@ async fn a_worker_out_of_memory_costs_its_task_one_attempt(backend: Backend) {
     assert_eq!(failed["attempts"], 1, "{failed}");
     assert_eq!(until_status(&platform, &other, "done").await["attempts"], 1);
     queue.until_running(&platform, 2);
-    let next = submit(&platform, &json!({}), &["--worker", "q:0"]);
+    let next = queue.submit(&platform, &json!({}), &["--worker", "q:0"]);
     assert_eq!(until_status(&platform, &next, "done").await["attempts"], 1);
 }
 
@@ -126,7 +101,7 @@ async fn a_platform_that_dies_with_a_task_in_its_hands_costs_it_nothing(backend:
     // Before the task is with its worker, and after its outcome is stored and before the worker knows.
     for place in ["queue.taken", "queue.stored"] {
         let mut platform = Platform::start_with(Setup::fail_point(place).on(backend));
-        let queue = queue(&platform, 1, &[]);
+        let queue = Queue::of_handler(&platform, 1, &[], &[]);
         // It may die before it has answered, so it is sent again.
         let command = uuid::Uuid::new_v4().to_string();
         let task = json!({ "args": { "mark": place } }).to_string();
@@ -146,7 +121,7 @@ async fn a_platform_that_dies_with_a_task_in_its_hands_costs_it_nothing(backend:
             (&json!(1), &json!(1)),
             "{place}: {done}"
         );
-        let next = submit(&platform, &json!({}), &[]);
+        let next = queue.submit(&platform, &json!({}), &[]);
         let next = until_status(&platform, &next, "done").await;
         assert_eq!(
             next["result"]["count"], 2,

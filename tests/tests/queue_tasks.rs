@@ -10,28 +10,6 @@ use serde_json::{Value, json};
 
 const PATIENT: &[&str] = &["--heartbeat-timeout", "3600"];
 
-/// A queue whose handler does what its tasks say.
-fn queue(platform: &Platform, workers: u32) -> Queue {
-    let handler = eai_tests::app("handler.py");
-    let count = workers.to_string();
-    let mut new = vec!["service", "new", "q", "--queue", "--workers", &count];
-    new.extend(PATIENT);
-    new.extend(["--upload", handler.to_str().unwrap()]);
-    new.extend(["--handler", "handler.handle"]);
-    platform.run(&new, &[]).ok();
-    platform.cli(["service", "start", "q"]).ok();
-    let queue = Queue { name: "q".into() };
-    queue.until_running(platform, workers);
-    queue
-}
-
-fn submit(platform: &Platform, task: &Value, flags: &[&str]) -> String {
-    let task = task.to_string();
-    let mut arguments = vec!["task", "submit", "q", &task, "--field", "id"];
-    arguments.extend(flags);
-    platform.run(&arguments, &[]).ok()
-}
-
 #[track_caller]
 fn until_status(platform: &Platform, id: &str, status: &str) -> Value {
     until("the task to be as wanted", || {
@@ -53,7 +31,7 @@ const CLAIM: [&str; 4] = ["claimed_at", "worker", "worker_id", "worker_incarnati
 #[test]
 fn an_outcome_has_every_field_of_the_contract() {
     let platform = Platform::start();
-    queue(&platform, 1);
+    let queue = Queue::of_handler(&platform, 1, PATIENT, &[]);
     let base = [
         "args",
         "attempts",
@@ -100,7 +78,7 @@ fn an_outcome_has_every_field_of_the_contract() {
         ),
     ] {
         let task = json!({ "args": args, "task_id": "batch-7", "task_name": "n1" });
-        let id = submit(&platform, &task, &["--retries", "0"]);
+        let id = queue.submit(&platform, &task, &["--retries", "0"]);
         let task = until_status(&platform, &id, status);
         let mut expected = [&base, more].concat();
         expected.sort_unstable();
@@ -175,11 +153,11 @@ fn until_told(platform: &Platform, wanted: usize) -> Vec<Value> {
 #[test]
 fn dead_letters_are_told_to_who_listens_to_the_service_and_each_once() {
     let mut platform = Platform::start();
-    queue(&platform, 2);
+    let queue = Queue::of_handler(&platform, 2, PATIENT, &[]);
     let fails = |retries: &str, name: &str| {
         let task = json!({ "args": { "fail": "no luck" } });
         let flags = ["--retries", retries, "--backoff", "0.01", "--name", name];
-        submit(&platform, &task, &flags)
+        queue.submit(&platform, &task, &flags)
     };
     let alive = fails("0", "alive");
     until_status(&platform, &alive, "failed");
@@ -230,23 +208,23 @@ fn dead_letters_are_told_to_who_listens_to_the_service_and_each_once() {
 #[test]
 fn tasks_for_workers_that_are_not_there_go_to_those_that_are() {
     let platform = Platform::start();
-    let queue = queue(&platform, 2);
+    let queue = Queue::of_handler(&platform, 2, PATIENT, &[]);
     for (what, task, flags) in [
         ("too many", json!({}), &["--worker", "q:7"][..]),
         ("another's", json!({}), &["--worker", "other:0"]),
         ("no number", json!({}), &["--worker", "127.0.0.1:9000"]),
         ("by index", json!({ "worker_idx": 9 }), &[]),
     ] {
-        let id = submit(&platform, &task, flags);
+        let id = queue.submit(&platform, &task, flags);
         let done = until_status(&platform, &id, "done");
         let by = text(&done["worker_name"]);
         assert!(by == "q:0" || by == "q:1", "{what}: {by}");
     }
     // One whose worker vanishes while it waits for it.
     let busy = json!({ "args": { "sleep": 3 } });
-    let busy = submit(&platform, &busy, &["--worker", "q:1"]);
+    let busy = queue.submit(&platform, &busy, &["--worker", "q:1"]);
     until_status(&platform, &busy, "running");
-    let waits = submit(&platform, &json!({}), &["--worker", "q:1"]);
+    let waits = queue.submit(&platform, &json!({}), &["--worker", "q:1"]);
     assert_eq!(until_status(&platform, &waits, "pending")["attempts"], 0);
     queue.run(&platform, "scale", &["--workers", "1"]).ok();
     let done = until_status(&platform, &waits, "done");
@@ -260,13 +238,13 @@ fn tasks_for_workers_that_are_not_there_go_to_those_that_are() {
 #[test]
 fn several_submitters_keep_one_order() {
     let platform = Platform::start();
-    let queue = queue(&platform, 1);
+    let queue = Queue::of_handler(&platform, 1, PATIENT, &[]);
     queue.run(&platform, "stop", &["--no-shutdown"]).ok();
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 for _ in 0..5 {
-                    submit(&platform, &json!({}), &[]);
+                    queue.submit(&platform, &json!({}), &[]);
                 }
             });
         }

@@ -139,6 +139,8 @@ impl Log {
             let appends = draft.as_ref().is_ok_and(|draft| !draft.messages.is_empty());
             if first && !appends {
                 progress.known = Some((known, Vec::new()));
+                // Nobody overtook it, so there is nobody to give way to.
+                progress.tries = 0;
                 continue;
             }
             let draft = draft?;

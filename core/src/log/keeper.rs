@@ -1,13 +1,10 @@
 //! Keeps the workers of queues: looks at a service when something about it changed or is due, asks the pure policy,
 //! issues the commands that it means, and tells the log when the health is another.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::Instant;
-
 use super::activate::job_for;
+use super::agenda::Agenda;
 use super::controller::context;
 use super::idle::Idle;
 use super::live::{Live, LiveService};
@@ -22,9 +19,6 @@ use crate::policy::{self, WorkerIntent};
 use crate::service::{self, Service, ServiceAggregate};
 use crate::subject::Address;
 use crate::worker::{self, Restart, WorkerAggregate};
-
-/// How long after a failure what was meant is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Keeps workers.
 #[derive(Debug)]
@@ -43,57 +37,20 @@ impl Keeper {
 
     /// Runs for ever; safe to end at any moment.
     pub(super) async fn run(&self) {
-        let mut changes = self.live.changes();
-        let mut due = self.everything();
-        let mut timers = BTreeMap::new();
+        let mut agenda = Agenda::new("queue", &self.live, |service| service.queue.is_some());
         let mut idle = Idle::new(self.queues.tasks().clone());
         loop {
-            for id in std::mem::take(&mut due) {
-                timers.remove(&id);
-                match self.look_at(id, &mut idle).await {
-                    Ok(None) => {}
-                    Ok(Some(again)) => drop(timers.insert(id, Instant::now() + again)),
-                    Err(Error::Refused(refusal)) => {
-                        // The state moved on, and what moved it brings the policy back; if not, the timer does.
-                        tracing::debug!(%refusal, service = %id, "queue.refused");
-                        timers.insert(id, Instant::now() + PAUSE);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, service = %id, "queue.failed");
-                        timers.insert(id, Instant::now() + PAUSE);
-                    }
-                }
+            for id in agenda.take() {
+                let looked = self.look_at(id, &mut idle).await;
+                agenda.looked_at(id, looked);
             }
-            let first = timers.values().min().copied();
-            let timer = async {
-                match first {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = timer => {
-                    let now = Instant::now();
-                    due.extend(timers.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id));
-                }
-                id = idle.woken() => due.extend([id]),
-                change = changes.recv() => match change {
-                    Ok(change) => due.extend(change.service()),
-                    Err(RecvError::Lagged(_)) => due = self.everything(),
-                    Err(RecvError::Closed) => return,
+                id = idle.woken() => agenda.call(id),
+                goes_on = agenda.wait() => if !goes_on {
+                    return;
                 },
             }
-            // What changed many times is looked at once.
-            while let Ok(change) = changes.try_recv() {
-                due.extend(change.service());
-            }
         }
-    }
-
-    fn everything(&self) -> BTreeSet<ServiceId> {
-        let services = self.live.services().into_iter();
-        let queues = services.filter(|service| service.queue.is_some());
-        queues.map(|service| service.id).collect()
     }
 
     /// Does what the service asks for; answers when to look again if nothing happens.

@@ -9,6 +9,7 @@ pub mod output;
 pub mod tasks;
 
 mod activate;
+mod agenda;
 mod append;
 mod beats;
 pub mod chain;

@@ -1,24 +1,19 @@
 //! Brings services from one revision to the next: looks at a service when something about it changed or is due, asks
 //! the pure policy, and issues the commands that it means.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::Instant;
 
+use super::agenda::Agenda;
 use super::controller::{cancel, context};
-use super::live::{Change, Live, LiveService};
+use super::live::{Live, LiveService};
 use super::{Error, Log};
 use crate::command::Part;
 use crate::ids::ServiceId;
 use crate::policy::{Drains, Intent, on_rollout};
 use crate::service::{Command, Draining, Service, ServiceAggregate};
 use crate::subject::Address;
-
-/// How long after a failure what was meant is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Moves requests from one run to the next.
 #[derive(Debug)]
@@ -37,59 +32,17 @@ impl Roller {
 
     /// Runs for ever; safe to end at any moment.
     pub(super) async fn run(&self) {
-        let mut changes = self.live.changes();
-        let mut due = self.everything();
-        let mut timers = BTreeMap::new();
+        let rolls = |service: &LiveService| service.queue.is_none();
+        let mut agenda = Agenda::new("rollout", &self.live, rolls).minding_executors();
         loop {
-            for id in std::mem::take(&mut due) {
-                timers.remove(&id);
-                match self.look_at(id).await {
-                    Ok(None) => {}
-                    Ok(Some(again)) => drop(timers.insert(id, Instant::now() + again)),
-                    Err(Error::Refused(refusal)) => {
-                        // The state moved on, and what moved it brings the policy back; if not, the timer does.
-                        tracing::debug!(%refusal, service = %id, "rollout.refused");
-                        timers.insert(id, Instant::now() + PAUSE);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, service = %id, "rollout.failed");
-                        timers.insert(id, Instant::now() + PAUSE);
-                    }
-                }
+            for id in agenda.take() {
+                let looked = self.look_at(id).await;
+                agenda.looked_at(id, looked);
             }
-            let first = timers.values().min().copied();
-            let timer = async {
-                match first {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = timer => {
-                    let now = Instant::now();
-                    due.extend(timers.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id));
-                }
-                change = changes.recv() => match change {
-                    Ok(Change::Service(id)) => drop(due.insert(id)),
-                    // What it means for a service is told with it, but for room.
-                    Ok(Change::Job(_)) => {}
-                    Ok(Change::Executor(_)) | Err(RecvError::Lagged(_)) => due = self.everything(),
-                    Err(RecvError::Closed) => return,
-                },
-            }
-            // What changed many times is looked at once.
-            while let Ok(change) = changes.try_recv() {
-                if let Change::Service(id) = change {
-                    due.insert(id);
-                }
+            if !agenda.wait().await {
+                return;
             }
         }
-    }
-
-    fn everything(&self) -> BTreeSet<ServiceId> {
-        let services = self.live.services().into_iter();
-        let rolls = services.filter(|service| service.queue.is_none());
-        rolls.map(|service| service.id).collect()
     }
 
     /// Does what the service asks for; answers when to look again if nothing happens.

@@ -17,16 +17,9 @@ pub(super) async fn apply(
         Event::Started(_) => try_again(connection, fact).await,
         Event::Switched(switched) => switch(connection, fact, switched).await,
         Event::Draining(draining) => {
-            let text = "UPDATE services SET serving_job = NULL, serving_run = NULL, serving_revision = NULL \
-                        WHERE id = ? AND serving_job = ? AND serving_run = ?";
-            sqlx::query(text)
-                .bind(fact.aggregate)
-                .bind(draining.job.to_string())
-                .bind(draining.run)
-                .execute(&mut *connection)
-                .await?;
-            let is_it = "id = ?4 AND run = ?5";
             let run = (draining.job.to_string(), draining.run);
+            serve_no_more(connection, fact, &run).await?;
+            let is_it = "id = ?4 AND run = ?5";
             leave(connection, fact, draining.drain_ms, run, is_it).await
         }
         Event::Drained(drained) => {
@@ -162,6 +155,23 @@ async fn switch(
     leave(connection, fact, drain_ms, run, others).await
 }
 
+/// If it was this run that requests go to, there is none now.
+async fn serve_no_more(
+    connection: &mut SqliteConnection,
+    fact: &Fact<'_>,
+    (job, run): &(String, u32),
+) -> Result<(), Error> {
+    let text = "UPDATE services SET serving_job = NULL, serving_run = NULL, serving_revision = NULL \
+                WHERE id = ? AND serving_job = ? AND serving_run = ?";
+    sqlx::query(text)
+        .bind(fact.aggregate)
+        .bind(job)
+        .bind(run)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Those of the jobs leave; the condition is a constant of this module.
 async fn leave(
     connection: &mut SqliteConnection,
@@ -190,28 +200,21 @@ async fn end(
     fact: &Fact<'_>,
     ended: &JobEnded,
 ) -> Result<(), Error> {
-    let job = ended.job.to_string();
+    let run = (ended.job.to_string(), ended.run);
     let text = "DELETE FROM leaving WHERE service_id = ? AND job = ? AND run = ?";
     sqlx::query(text)
         .bind(fact.aggregate)
-        .bind(&job)
-        .bind(ended.run)
+        .bind(&run.0)
+        .bind(run.1)
         .execute(&mut *connection)
         .await?;
-    let text = "UPDATE services SET serving_job = NULL, serving_run = NULL, serving_revision = NULL \
-                WHERE id = ? AND serving_job = ? AND serving_run = ?";
-    sqlx::query(text)
-        .bind(fact.aggregate)
-        .bind(&job)
-        .bind(ended.run)
-        .execute(&mut *connection)
-        .await?;
+    serve_no_more(connection, fact, &run).await?;
     if let Some(revision) = ended.failed_revision {
         let text = "UPDATE services SET failed_revision = ?, failed_job = ?, \
                     config_key = COALESCE(served_key, config_key) WHERE id = ?";
         sqlx::query(text)
             .bind(revision)
-            .bind(&job)
+            .bind(run.0)
             .bind(fact.aggregate)
             .execute(connection)
             .await?;
