@@ -56,6 +56,31 @@ async fn a_rollback_brings_back_what_ran_before(backend: Backend) {
     assert!(nowhere.err.contains("no revision 99"), "{}", nowhere.err);
 }
 
+#[tokio::test]
+async fn a_wait_for_what_does_not_come_says_why() {
+    let platform = Platform::on(Backend::Process);
+    let service = Service::of_app(&platform, "web", "rollout.py", &["-e", "VERSION=1"]);
+    assert_eq!(service.get("/v").await.text(), "1 /v\n");
+    let why = |arguments: &[&str]| {
+        let waited = platform.run(&[&["service", "wait", "web"], arguments].concat(), &[]);
+        assert_eq!(waited.code, 1, "{}", waited.err);
+        waited.err
+    };
+    let stopped = why(&["--for", "stopped"]);
+    assert!(stopped.contains("is on"), "{stopped}");
+    assert!(stopped.contains("`eai service stop web`"), "{stopped}");
+    service.update(&platform, &[], &["sh", "-c", "exit 3"]).ok();
+    let failed = why(&["--for", "settled"]);
+    assert!(failed.contains("did not come to answer"), "{failed}");
+    assert!(failed.contains("`eai job log "), "{failed}");
+    service.say(&platform, "stop");
+    let off = why(&[]);
+    assert!(off.contains("`eai service start web`"), "{off}");
+    service.say(&platform, "deactivate");
+    let away = why(&[]);
+    assert!(away.contains("`eai service reactivate web`"), "{away}");
+}
+
 async fn what_is_deleted_leaves_its_name_and_its_history(backend: Backend) {
     let platform = Platform::on(backend);
     let service = Service::web(&platform, "web", &[]);

@@ -107,14 +107,18 @@ pub(super) async fn wait(
     let (id, mut row) = id(&args.reference, client).await?;
     let mut follow = Follow::new(vec![("id", id.clone())], since.to_string());
     loop {
-        let ended = match reached(args.until, &row, client).await? {
-            Reached::Yes => Some(ExitStatus::Success),
-            Reached::Never => Some(ExitStatus::Failure),
-            Reached::NotYet => None,
-        };
-        if let Some(status) = ended {
-            SERVICE.print(&[row], args.output, printer)?;
-            return Ok(status);
+        match reached(args.until, &row, client).await? {
+            Reached::Yes => {
+                SERVICE.print(&[row], args.output, printer)?;
+                return Ok(ExitStatus::Success);
+            }
+            Reached::Never(why) => {
+                SERVICE.print(&[row], args.output, printer)?;
+                printer.flush()?;
+                printer.warning(&why);
+                return Ok(ExitStatus::Failure);
+            }
+            Reached::NotYet => {}
         }
         let event = follow.next(client).await?;
         client.seen(number(&event, "sequence").unwrap_or(0));
@@ -126,8 +130,8 @@ pub(super) async fn wait(
 enum Reached {
     Yes,
     NotYet,
-    /// It would need somebody to do something.
-    Never,
+    /// It would need somebody to do something: why, and what.
+    Never(String),
 }
 
 async fn reached(until: ServiceUntil, row: &Row, client: &mut Client) -> Result<Reached, Error> {
@@ -148,12 +152,28 @@ async fn reached(until: ServiceUntil, row: &Row, client: &mut Client) -> Result<
     };
     Ok(match until {
         _ if yes => Reached::Yes,
-        ServiceUntil::Ready | ServiceUntil::Settled if !on || is("rollout", "failed") => {
-            Reached::Never
+        ServiceUntil::Ready | ServiceUntil::Settled if on && is("rollout", "failed") => {
+            Reached::Never(row.text("rolloutReason").unwrap_or_default().to_owned())
         }
-        ServiceUntil::Stopped if on || is("status", "error") => Reached::Never,
+        ServiceUntil::Ready | ServiceUntil::Settled if !on => Reached::Never(why_not(row)),
+        ServiceUntil::Stopped if on || is("status", "error") => Reached::Never(why_not(row)),
         _ => Reached::NotYet,
     })
+}
+
+/// Why what is waited for does not come by itself, and who could bring it about.
+fn why_not(row: &Row) -> String {
+    // The platform says why it gave one up.
+    if let Some(reason) = row.text("reason") {
+        return reason.to_owned();
+    }
+    let name = row.text("name").unwrap_or_default();
+    let (status, verb) = match row.text("status").unwrap_or_default() {
+        "on" => ("on", "stop"),
+        "deactivated" => ("deactivated", "reactivate"),
+        other => (other, "start"),
+    };
+    format!("service `{name}` is {status}, and stays so: `eai service {verb} {name}` changes that")
 }
 
 fn number(row: &Row, field: &str) -> Option<u64> {
