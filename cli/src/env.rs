@@ -21,6 +21,7 @@ variables! {
     AGI_CLUSTER_SHARE: "Server: the shared folder in which the health of queues is written.",
     EAI_ACCOUNT: "The default account.",
     EAI_BACKEND: "Server: what jobs run with: `auto`, `docker` or `process`.",
+    EAI_CA_CERT: "The certificates to trust instead of the machine's, in a PEM file.",
     EAI_CONFIG_DIR: "The folder of profiles and caches, `~/.eai` if unset.",
     EAI_DATA_DIR: "Server: where the platform keeps its data.",
     EAI_DEFAULT_IMAGE: "Server: the image of specs that name none.",
@@ -35,20 +36,27 @@ variables! {
     EAI_LOG_FORMAT: "Server: `text` or `json` log lines.",
     EAI_TASKS_MAX_BYTES: "Server: the largest size of the log of tasks.",
     EAI_DATA_MAX_BYTES: "Server: the largest size of everything that was pushed.",
+    EAI_API_RATE: "Server: how many requests a second each caller may make of the API.",
     EAI_LOG_MAX_BYTES: "Server: the largest size of the event log.",
     EAI_NATS_PORT: "Server: the port of the supervised nats-server.",
+    EAI_NATS_WEBSOCKET: "Server: where nats-server listens for WebSockets; off if unset.",
+    EAI_NATS_WEBSOCKET_ORIGIN: "Server: the origins of web pages that may use it, with commas.",
     EAI_NATS_SERVER: "Server: the path of the nats-server binary.",
     EAI_PROFILE: "The profile to use.",
     EAI_REQUEST_WAIT: "Server: how long a request waits for a job, such as `5m`.",
+    EAI_SCALE_DOWN_AFTER: "Server: how long fewer replicas have to be enough until a service has fewer, `60s` if unset.",
     EAI_RESTART_LIMIT: "Server: how often in a row the job of a service may fail until it is not tried again.",
     EAI_RETRY_FOR: "How long to retry while the platform is away, such as `30s`; `0s` is never.",
     EAI_SERVER_ACCOUNT: "Server: the account of a new platform, `snow.testacc` if unset.",
     EAI_START_TIMEOUT: "Server: how long a job may take until it answers.",
+    EAI_TLS_CERT: "Server: the PEM file of the certificate that is shown to clients.",
+    EAI_TLS_KEY: "Server: the PEM file of its private key.",
     EAI_TOKEN: "An access token; wins over the profile's.",
     EAI_UNSAFE_FSYNC: "Server: accept a disk that may lose acknowledged events.",
     EAI_URL: "The platform's URL; wins over the profile's.",
     DOCKER_HOST: "Server: the socket of Docker, such as `unix:///var/run/docker.sock`.",
     PATH: "Server: where `nats-server` and `bwrap` are looked for.",
+    XDG_CACHE_HOME: "Server: below it is the nats-server that was fetched, `~/.cache` if unset.",
     NO_COLOR: "If set, no colours, on a terminal either.",
 }
 
@@ -77,6 +85,13 @@ pub(crate) fn config_dir() -> Result<PathBuf, Error> {
 pub(crate) fn default_data_dir() -> PathBuf {
     let home = std::env::home_dir().unwrap_or_default();
     home.join(".local/share/eai")
+}
+
+/// The folder of what can be fetched again, as the scripts of `deploy/local` know it.
+pub(crate) fn cache_dir() -> Option<PathBuf> {
+    let named = read(XDG_CACHE_HOME).map(PathBuf::from);
+    let cache = named.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
+    Some(cache.join("eai"))
 }
 
 /// The account of a new platform where nobody says otherwise.

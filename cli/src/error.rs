@@ -34,6 +34,8 @@ pub(crate) enum Error {
         /// The command id, if the platform may have received the command.
         unknown_outcome: Option<String>,
     },
+    #[error("could not reach the platform at {url}: {reason}")]
+    Untrusted { url: String, reason: String },
     #[error("{0}")]
     Usage(String),
     #[error("unknown field `{field}`: the fields are {}", available.join(", "))]
@@ -47,8 +49,6 @@ pub(crate) enum Error {
         path: String,
         known: Vec<String>,
     },
-    #[error("user `{0}` not found: only your own user can be read")]
-    OtherUser(String),
     #[error("there is no job yet")]
     NoJob,
     #[error("no credentials: profile `{0}` has no refresh token")]
@@ -66,6 +66,12 @@ pub(crate) enum Error {
     /// A file that could not be read while it was sent.
     #[error("{0}")]
     Pushed(String),
+    /// An export that cannot be written, or is not what it says.
+    #[error("{0}")]
+    Export(String),
+    /// A port that cannot be had, or what was to run beside it.
+    #[error("{0}")]
+    Port(String),
     #[error("failed to start the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("failed to render as YAML: {0}")]
@@ -108,7 +114,6 @@ impl Error {
         match self {
             Self::BrokenPipe => ExitStatus::Success,
             Self::Refused(_)
-            | Self::OtherUser(_)
             | Self::NoJob
             | Self::NoCredentials(_)
             | Self::Answer { .. }
@@ -117,13 +122,15 @@ impl Error {
             | Self::Server(_)
             | Self::Files(_)
             | Self::Pushed(_)
+            | Self::Export(_)
+            | Self::Port(_)
             | Self::Runtime(_)
             | Self::Yaml(_)
             | Self::Output(_) => ExitStatus::Failure,
             Self::Usage(_) | Self::UnknownField { .. } | Self::NoProfile { .. } => {
                 ExitStatus::Usage
             }
-            Self::Unreachable { .. } => ExitStatus::Unreachable,
+            Self::Unreachable { .. } | Self::Untrusted { .. } => ExitStatus::Unreachable,
         }
     }
 
@@ -142,6 +149,11 @@ impl Error {
                 "start it with `eai server`, or name another with `--url` or `{}`",
                 env::EAI_URL
             )),
+            Self::Untrusted { .. } => Some(format!(
+                "name the certificate of who signed its own with `--ca-cert FILE` or `{}`; one that \
+                 signs itself is named itself, and has to be for its host and for no signing (`CA:FALSE`)",
+                env::EAI_CA_CERT
+            )),
             Self::NoJob => Some("the first request to a service makes one".to_owned()),
             Self::NoCredentials(_) => Some(credentials_hint()),
             Self::NoProfile { known, .. } if known.is_empty() => Some(credentials_hint()),
@@ -152,12 +164,13 @@ impl Error {
             )),
             Self::Usage(_)
             | Self::UnknownField { .. }
-            | Self::OtherUser(_)
             | Self::HttpClient(_)
             | Self::Profile(_)
             | Self::Server(_)
             | Self::Files(_)
             | Self::Pushed(_)
+            | Self::Export(_)
+            | Self::Port(_)
             | Self::Runtime(_)
             | Self::Yaml(_)
             | Self::Output(_)

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) config_dir: PathBuf,
     pub(crate) profile: String,
     pub(crate) url: String,
+    /// Whom to trust instead of whom the machine trusts.
+    pub(crate) ca_cert: Option<PathBuf>,
     pub(crate) credentials: Credentials,
     /// The account that plain names are in; `None` leaves it to the platform.
     pub(crate) account: Option<String>,
@@ -30,6 +32,7 @@ pub(crate) struct Settings {
 }
 
 /// Who the invocation speaks as.
+#[derive(Clone)]
 pub(crate) enum Credentials {
     /// An access token from the environment.
     Token(String),
@@ -102,6 +105,7 @@ fn fold(
         url: nonempty(global.url.as_ref())
             .or(profile.url)
             .unwrap_or_else(|| LOCAL_URL.to_owned()),
+        ca_cert: named_file(global.ca_cert.as_ref()).or(profile.ca_cert),
         credentials,
         account: nonempty(global.account.as_ref())
             .or(env_account)
@@ -109,6 +113,10 @@ fn fold(
         command_id: global.command_id.unwrap_or_else(Uuid::new_v4),
         retry_for,
     })
+}
+
+fn named_file(path: Option<&PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty()).cloned()
 }
 
 fn nonempty(text: Option<&String>) -> Option<String> {

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// A consistency boundary: its events are appended with an expectation, so one decision is made at a time.
@@ -11,8 +13,16 @@ use serde_json::value::RawValue;
 pub trait Aggregate: Debug + Send + Sync + 'static {
     /// The kind's token in subjects, types and addresses.
     const KIND: &'static str;
-    /// What the events so far add up to.
-    type State: Clone + Debug + Default + PartialEq + Send + Sync + 'static;
+    /// What the events so far add up to. It is written to snapshots, which only the sources that wrote them read.
+    type State: Clone
+        + Debug
+        + Default
+        + PartialEq
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static;
     /// What may be asked of it.
     type Command: Clone + Debug + Send + Sync + 'static;
     /// What can have happened to it.

@@ -7,6 +7,7 @@ use crate::envelope::TypeParts;
 use crate::executor::ExecutorAggregate;
 use crate::job::JobAggregate;
 use crate::name::NameAggregate;
+use crate::platform::PlatformAggregate;
 use crate::role::RoleAggregate;
 use crate::service::ServiceAggregate;
 use crate::task::TaskAggregate;
@@ -38,6 +39,7 @@ aggregates! {
     ExecutorAggregate,
     JobAggregate,
     NameAggregate,
+    PlatformAggregate,
     RoleAggregate,
     ServiceAggregate,
     TaskAggregate,

@@ -15,6 +15,7 @@ use crate::envelope::{Actor, TypeParts};
 use crate::ids::{CommandId, EventId};
 use crate::names::AccountName;
 use crate::subject::Address;
+use crate::trace::TraceParent;
 
 /// What every event of a command says about it.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct Context {
     /// The event that a policy answers.
     pub causation: Option<EventId>,
     /// W3C trace context of the request.
-    pub traceparent: Option<String>,
+    pub traceparent: Option<TraceParent>,
     /// When it is decided.
     pub time: OffsetDateTime,
     /// Whether it may use the log's reserve.
@@ -42,6 +43,8 @@ pub struct Cause {
     pub event: EventId,
     /// The first command of the chain of causes.
     pub correlation: Uuid,
+    /// W3C trace context of the request that began it all.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// Whether a command may use the last tenth of the log.
@@ -90,6 +93,10 @@ pub trait AnyState: Any + Debug + Send + Sync {
     fn apply(&mut self, event: TypeParts<'_>, data: &str) -> Result<(), DecodeError>;
     /// For reading it as what it is.
     fn as_any(&self) -> &dyn Any;
+    /// As JSON; none where that would be read back as another state.
+    fn save(&self) -> Option<Box<RawValue>>;
+    /// Becomes what was saved.
+    fn restore(&mut self, saved: &str) -> Result<(), serde_json::Error>;
 }
 
 /// A folded state.
@@ -123,11 +130,17 @@ impl Context {
     /// The same command, as the answer to an event.
     #[must_use]
     pub fn because(self, cause: Option<Cause>) -> Self {
-        let Some(Cause { event, correlation }) = cause else {
+        let Some(Cause {
+            event,
+            correlation,
+            traceparent,
+        }) = cause
+        else {
             return self;
         };
         Self {
             correlation,
+            traceparent,
             causation: Some(event),
             ..self
         }
@@ -212,5 +225,16 @@ impl<A: Aggregate> AnyState for Folded<A> {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn save(&self) -> Option<Box<RawValue>> {
+        let saved = serde_json::value::to_raw_value(&self.0).ok()?;
+        let read: A::State = serde_json::from_str(saved.get()).ok()?;
+        (read == self.0).then_some(saved)
+    }
+
+    fn restore(&mut self, saved: &str) -> Result<(), serde_json::Error> {
+        self.0 = serde_json::from_str(saved)?;
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::digest::Digest;
-use crate::ids::{CommandId, EventId, PlatformId, UserId};
+use crate::ids::{CommandId, EventId, JobId, KeyId, PlatformId, UserId};
 use crate::names::AccountName;
 
 /// The largest stored event, in bytes. What is larger lives in an object that the event names by digest.
@@ -61,7 +61,7 @@ pub struct Envelope<'a> {
     pub account: Cow<'a, str>,
     /// Who asked for it.
     #[serde(borrow)]
-    #[schemars(regex(pattern = r"^(platform|user:[0-9a-f-]{36})$"))]
+    #[schemars(regex(pattern = r"^(platform|(user|key|job):[0-9a-f-]{36})$"))]
     pub actor: Cow<'a, str>,
     /// The command that caused it.
     pub commandid: CommandId,
@@ -71,7 +71,7 @@ pub struct Envelope<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "EventId")]
     pub causationid: Option<EventId>,
-    /// W3C trace context of the request.
+    /// W3C trace context of the request that began it all, where that had one.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub traceparent: Option<Cow<'a, str>>,
@@ -99,6 +99,10 @@ pub struct TypeParts<'a> {
 pub enum Actor {
     /// A user, by id.
     User(UserId),
+    /// A key of a role, by id.
+    Key(KeyId),
+    /// A job, by id.
+    Job(JobId),
     /// The platform itself, at its first start or in a policy.
     Platform,
 }
@@ -188,6 +192,8 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user:{id}"),
+            Self::Key(id) => write!(f, "key:{id}"),
+            Self::Job(id) => write!(f, "job:{id}"),
             Self::Platform => f.write_str("platform"),
         }
     }
@@ -197,13 +203,15 @@ impl FromStr for Actor {
     type Err = uuid::Error;
 
     fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        match text {
-            "platform" => Ok(Self::Platform),
-            other => other
-                .strip_prefix("user:")
-                .unwrap_or_default()
-                .parse()
-                .map(Self::User),
+        if text == "platform" {
+            return Ok(Self::Platform);
+        }
+        let (kind, id) = text.split_once(':').unwrap_or_default();
+        match kind {
+            "key" => id.parse().map(Self::Key),
+            "job" => id.parse().map(Self::Job),
+            "user" => id.parse().map(Self::User),
+            _ => "".parse().map(Self::User),
         }
     }
 }
@@ -237,7 +245,12 @@ mod tests {
 
     #[test]
     fn actors_round_trip() {
-        for actor in [Actor::Platform, Actor::User(UserId(Uuid::from_u128(1)))] {
+        for actor in [
+            Actor::Platform,
+            Actor::User(UserId(Uuid::from_u128(1))),
+            Actor::Key(KeyId(Uuid::from_u128(1))),
+            Actor::Job(JobId(Uuid::from_u128(1))),
+        ] {
             assert_eq!(actor.to_string().parse(), Ok(actor));
         }
     }

@@ -11,7 +11,7 @@ use crate::ids::{ExecutorId, JobId};
 pub struct ExecutorAggregate;
 
 /// What an executor is, once it started.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// How often it started: what it said in an earlier epoch about what runs counts no more.
     pub epoch: u32,

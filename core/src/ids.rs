@@ -43,6 +43,8 @@ ids! {
     UserId,
     /// A role: policies, and who holds them.
     RoleId,
+    /// A key that holds a role.
+    KeyId,
     /// A versioned set of files.
     DataId,
     /// A service.
@@ -53,6 +55,8 @@ ids! {
     TaskId,
     /// Where jobs run.
     ExecutorId,
+    /// Credentials of a monitor.
+    MonitorId,
     /// A command, chosen by the client: the idempotency key.
     CommandId,
     /// An event in the log.

@@ -1,8 +1,9 @@
 //! The domain of eai, and the one place that speaks JetStream.
 //!
-//! Everything but [`log`] is pure: no clock, no task, no random source, no network. Time and ids come in
+//! Everything but [`log`] and what is behind its feature is pure: no clock, no task, no random source, no network. Time and ids come in
 //! with the command. `cargo check --no-default-features` proves it, since the IO crates are not there then.
 
+pub mod access;
 pub mod account;
 pub mod aggregate;
 pub mod catalogue;
@@ -18,12 +19,15 @@ pub mod job;
 pub mod lease;
 pub mod name;
 pub mod names;
+pub mod platform;
 pub mod policy;
 pub mod role;
 pub mod service;
 pub mod spec;
+pub mod story;
 pub mod subject;
 pub mod task;
+pub mod trace;
 pub mod worker;
 
 #[cfg(feature = "log")]

@@ -3,13 +3,17 @@
 //! An intent is carried out as a command that is refused if the state moved on, so it may be meant twice.
 
 mod idle;
+mod load;
 mod queue;
 mod recovery;
+mod replicas;
 mod rollout;
 
 pub use idle::{IDLE, IdleIntent, IdlePlan, Standing, on_idle};
+pub use load::{Asked, Load};
 pub use queue::{PLANNED, Plan, WorkerIntent, on_queue};
 pub use recovery::{Recovery, on_failures};
+pub use replicas::{ReplicaIntent, ReplicaPlan, on_replicas};
 pub use rollout::{Drains, Rolling, on_rollout};
 
 use crate::ids::JobId;

@@ -13,6 +13,7 @@ pub(super) fn run(content: &str, job: u128) -> Activated {
         key: key(content),
         worker: None,
         by_itself: false,
+        replica: false,
     }
 }
 
@@ -64,6 +65,7 @@ pub(super) fn service(
             drain_ms: None,
         }),
         rollout: crate::service::Rollout::default(),
+        fleet: crate::service::Fleet::default(),
         reusable: vec![],
         terms: Terms::default(),
         traffic: Traffic::Never,

@@ -1,8 +1,11 @@
-//! `docs/events.md` and `docs/schemas/` are made from the types: this test says when they are out of date.
+//! `docs/events.md`, `docs/asyncapi.json` and `docs/schemas/` are made from the types: this test says when they are out of date.
 //!
 //! `EAI_UPDATE_DOCS=1 cargo test -p eai-core --test docs` writes them.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+#[path = "docs/asyncapi.rs"]
+mod asyncapi;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,10 @@ const HOW: &str = "Write it with: EAI_UPDATE_DOCS=1 cargo test -p eai-core --tes
 #[test]
 fn the_documents_fit_the_types() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let mut files = BTreeMap::from([(docs.join("events.md"), events_page())]);
+    let mut files = BTreeMap::from([
+        (docs.join("events.md"), events_page()),
+        (docs.join("asyncapi.json"), pretty(&asyncapi::document())),
+    ]);
     for (name, schema) in schemas() {
         files.insert(docs.join("schemas").join(name + ".json"), pretty(&schema));
     }

@@ -14,6 +14,7 @@ use eai_core::envelope::{Envelope, MAX_BYTES, schema_urn};
 use eai_core::executor::ExecutorAggregate;
 use eai_core::job::JobAggregate;
 use eai_core::name::NameAggregate;
+use eai_core::platform::PlatformAggregate;
 use eai_core::role::RoleAggregate;
 use eai_core::service::ServiceAggregate;
 use eai_core::task::TaskAggregate;
@@ -258,6 +259,7 @@ fn written_today(envelope: &Envelope<'_>) -> Option<String> {
         ExecutorAggregate::KIND => by::<ExecutorAggregate>(envelope),
         JobAggregate::KIND => by::<JobAggregate>(envelope),
         NameAggregate::KIND => by::<NameAggregate>(envelope),
+        PlatformAggregate::KIND => by::<PlatformAggregate>(envelope),
         RoleAggregate::KIND => by::<RoleAggregate>(envelope),
         ServiceAggregate::KIND => by::<ServiceAggregate>(envelope),
         TaskAggregate::KIND => by::<TaskAggregate>(envelope),

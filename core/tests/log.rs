@@ -20,6 +20,7 @@ mod log {
     mod relay;
     mod server;
     mod setup;
+    mod snapshots;
     mod storage;
     mod subscribe;
     mod support;

@@ -185,7 +185,7 @@ proptest! {
                 ServiceEvent::Revised(_) | ServiceEvent::Switched(_) | ServiceEvent::JobEnded(_) | ServiceEvent::Scaled(_)
                 | ServiceEvent::HealthChanged(_) | ServiceEvent::DeadLettered(_) | ServiceEvent::Draining(_) | ServiceEvent::Drained(_)
                 | ServiceEvent::Restarted(_) | ServiceEvent::Configured(_) | ServiceEvent::Quiet(_)
-                | ServiceEvent::Busy(_) | ServiceEvent::GaveUp(_) => {
+                | ServiceEvent::Busy(_) | ServiceEvent::GaveUp(_) | ServiceEvent::Joined(_) | ServiceEvent::Resized(_) => {
                     before == after
                 }
             };

@@ -43,6 +43,18 @@ pub(crate) fn variables(
     variables
 }
 
+/// The run's token.
+pub(crate) const TOKEN: &str = "EAI_TOKEN";
+/// The trace context of the request that the run was started by, where others look for it.
+pub(crate) const TRACEPARENT: &str = "TRACEPARENT";
+
+/// Says something of a run unless the spec does: with a token of its own it acts as somebody else, on purpose.
+pub(crate) fn add(variables: &mut Vec<(String, String)>, name: &str, value: String) {
+    if variables.iter().all(|(found, _)| found != name) {
+        variables.push((name.to_owned(), value));
+    }
+}
+
 fn whole_cores(cpu: Cpu) -> u32 {
     cpu.milli().div_ceil(1000).max(1)
 }
@@ -122,5 +134,15 @@ mod tests {
         assert_eq!(value(&variables, "OMP_NUM_THREADS"), Some("7"));
         assert_eq!(value(&variables, "HOME"), Some("/tmp"));
         assert!(value(&variables, "EAI_JOB_ID").unwrap().ends_with('1'));
+    }
+
+    #[test]
+    fn a_token_of_the_spec_stays() {
+        let own = "{environmentVars: [EAI_TOKEN=mine]}";
+        for (spec, expected) in [(own, "mine"), ("{}", "given")] {
+            let mut variables = variables(&submitted(spec), 0, "http://localhost:8080");
+            add(&mut variables, TOKEN, "given".into());
+            assert_eq!(value(&variables, "EAI_TOKEN"), Some(expected));
+        }
     }
 }

@@ -8,7 +8,7 @@ pub mod data;
 pub mod docker;
 mod environment;
 pub mod executor;
-mod limits;
+pub mod limits;
 mod listening;
 pub mod process;
 mod queue;

@@ -14,10 +14,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
-use super::{Error, checkpoint};
+use super::{Error, checkpoint, snapshots};
 
 /// Changes with `schema.sql`: views of another version are folded anew.
-const VERSION: i64 = 8;
+const VERSION: i64 = 10;
 /// The tables.
 const SCHEMA: &str = include_str!("schema.sql");
 /// Readers at a time.
@@ -84,6 +84,7 @@ pub(crate) async fn newest(
     if !generations.is_empty() {
         tracing::warn!("views.anew: they are folded from the log");
     }
+    snapshots::forget(directory)?;
     let generation = generations.last().map_or(1, |newest| newest + 1);
     let mut writer = create(&path(directory, generation)).await?;
     finish(&mut writer).await?;
@@ -94,6 +95,7 @@ pub(crate) async fn newest(
 /// Removes a stopped platform's views; its next start folds them anew.
 pub fn set_aside(directory: &Path) -> Result<(), Error> {
     if directory.exists() {
+        snapshots::forget(directory)?;
         forget(directory, |_| true)
     } else {
         Ok(())
@@ -106,19 +108,24 @@ pub(crate) fn forget(directory: &Path, unused: impl Fn(Generation) -> bool) -> R
         .into_iter()
         .filter(|found| unused(*found))
     {
-        let database = path(directory, generation);
-        for suffix in ["-wal", "-shm", ""] {
-            let mut name = database.clone().into_os_string();
-            name.push(suffix);
-            match fs::remove_file(&name) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::File {
-                        path: name.into(),
-                        source,
-                    });
-                }
-                Ok(()) | Err(_) => {}
+        remove(&path(directory, generation))?;
+    }
+    Ok(())
+}
+
+/// Removes a database and what stands beside it.
+pub(crate) fn remove(database: &Path) -> Result<(), Error> {
+    for suffix in ["-wal", "-shm", ""] {
+        let mut name = database.to_owned().into_os_string();
+        name.push(suffix);
+        match fs::remove_file(&name) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::File {
+                    path: name.into(),
+                    source,
+                });
             }
+            Ok(()) | Err(_) => {}
         }
     }
     Ok(())
@@ -146,6 +153,33 @@ pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, Error> {
     Ok(options(path).connect().await?)
 }
 
+/// A connection to a copy of views, whatever is in it.
+pub(crate) async fn scratch(path: &Path) -> Result<SqliteConnection, Error> {
+    // What is lost with the power is folded again.
+    let options = options(path).synchronous(SqliteSynchronous::Off);
+    Ok(options.connect().await?)
+}
+
+/// Lets a connection read another database as well, under a name.
+pub(crate) async fn attach(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    name: &'static str,
+) -> Result<(), Error> {
+    let text = AssertSqlSafe(format!("ATTACH ? AS {name}"));
+    let path = path.to_string_lossy();
+    sqlx::query(text)
+        .bind(path.as_ref())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A connection to a copy of views of this version.
+pub(crate) async fn usable_scratch(path: &Path) -> Result<SqliteConnection, Error> {
+    is_usable(scratch(path).await?).await
+}
+
 /// The connection that writes and those that read, to a database that this version can use.
 async fn both(path: &Path) -> Result<(SqliteConnection, SqlitePool), Error> {
     let writer = usable(path).await?;
@@ -155,7 +189,10 @@ async fn both(path: &Path) -> Result<(SqliteConnection, SqlitePool), Error> {
 }
 
 async fn usable(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = writer(path).await?;
+    is_usable(writer(path).await?).await
+}
+
+async fn is_usable(mut connection: SqliteConnection) -> Result<SqliteConnection, Error> {
     let row = connection.fetch_one("PRAGMA user_version").await?;
     match row.try_get(0)? {
         VERSION => {}

@@ -21,6 +21,14 @@ pub enum Error {
         /// Where the views are.
         reached: u64,
     },
+    /// What is asked for did not happen yet.
+    #[error("sequence {wanted} is not there yet: the log ends at {last}")]
+    Future {
+        /// What was asked for.
+        wanted: u64,
+        /// Where the log ends.
+        last: u64,
+    },
     /// The views do not belong to the log, or are ahead of it.
     #[error("{0}")]
     Mismatch(String),
@@ -50,7 +58,7 @@ impl Error {
             Self::Halted { .. } | Self::Mismatch(_) | Self::Row(_) => true,
             Self::Log(_) => self.is_damaged_log(),
             Self::Database(_) => self.is_broken_database(),
-            Self::Behind { .. } | Self::File { .. } => false,
+            Self::Behind { .. } | Self::Future { .. } | Self::File { .. } => false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use eai_core::digest::Digest;
 use eai_core::log::Recorded;
-use eai_core::log::chain::{aggregate_key, follows, links, read};
+use eai_core::log::chain::{aggregate_key, follows, links, look};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
@@ -64,26 +64,24 @@ async fn one(
     last: u64,
 ) -> Result<Digest, Error> {
     follows(last, event.sequence)?;
-    let envelope = read(event)?;
     let key = aggregate_key(&event.subject);
-    let head = head(connection, key).await?;
-    links(event.sequence, &envelope, head.unwrap_or(Digest::ZERO))?;
-
-    let fact = Fact::new(&envelope, event.sequence)?;
-    if let Err(unreadable) = project::apply(connection, &fact).await? {
-        tracing::warn!(sequence = event.sequence, error = %unreadable, "views.parked");
-        sqlx::query("INSERT OR IGNORE INTO parked (sequence, type, reason) VALUES (?, ?, ?)")
-            .bind(number(event.sequence))
-            .bind(envelope.r#type.as_ref())
-            .bind(unreadable.to_string())
-            .execute(&mut *connection)
-            .await?;
+    match look(event)? {
+        Ok(envelope) => {
+            let head = head(connection, key).await?;
+            links(event.sequence, &envelope, head.unwrap_or(Digest::ZERO))?;
+            let fact = Fact::new(&envelope, event.sequence)?;
+            if let Err(unreadable) = project::apply(connection, &fact).await? {
+                park(connection, event.sequence, &envelope.r#type, &unreadable).await?;
+            }
+            sqlx::query("INSERT OR IGNORE INTO events (id, sequence) VALUES (?, ?)")
+                .bind(envelope.id.0.as_bytes().as_slice())
+                .bind(number(event.sequence))
+                .execute(&mut *connection)
+                .await?;
+        }
+        // Whatever it is, it has no type: it is told by where it stands.
+        Err(error) => park(connection, event.sequence, &event.subject, &error).await?,
     }
-    sqlx::query("INSERT OR IGNORE INTO events (id, sequence) VALUES (?, ?)")
-        .bind(envelope.id.0.as_bytes().as_slice())
-        .bind(number(event.sequence))
-        .execute(&mut *connection)
-        .await?;
     let digest = event.digest();
     let text = "INSERT INTO heads (aggregate, sequence, digest) VALUES (?, ?, ?) \
                 ON CONFLICT (aggregate) DO UPDATE SET sequence = excluded.sequence, digest = excluded.digest";
@@ -94,6 +92,23 @@ async fn one(
         .execute(&mut *connection)
         .await?;
     Ok(digest)
+}
+
+/// Notes what this version cannot read. Nothing follows from it.
+async fn park(
+    connection: &mut SqliteConnection,
+    sequence: u64,
+    event_type: &str,
+    reason: &(dyn std::error::Error + Sync),
+) -> Result<(), Error> {
+    tracing::warn!(sequence, error = %reason, "views.parked");
+    sqlx::query("INSERT OR IGNORE INTO parked (sequence, type, reason) VALUES (?, ?, ?)")
+        .bind(number(sequence))
+        .bind(event_type)
+        .bind(reason.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn head(connection: &mut SqliteConnection, key: &str) -> Result<Option<Digest>, Error> {

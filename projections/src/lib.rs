@@ -10,6 +10,8 @@ mod executors;
 mod fold;
 mod jobs;
 mod live;
+mod monitors;
+mod past;
 mod project;
 mod projector;
 mod query;
@@ -18,7 +20,9 @@ mod rebuild;
 mod revisions;
 mod rows;
 mod scrub;
+mod snapshots;
 mod store;
+mod verify;
 mod versions;
 mod views;
 
@@ -26,10 +30,15 @@ pub use database::set_aside;
 pub use error::Error;
 pub use executors::{ExecutorRow, Reserved};
 pub use jobs::{JobFilter, JobRow, RunRow};
+pub use monitors::MonitorRow;
+pub use past::Past;
 pub use projector::Projector;
 pub use query::{Page, Scope};
 pub use rebuild::Rebuilt;
 pub use revisions::{Left, RevisionRow};
-pub use rows::{AccountRow, DataRow, OrganizationRow, RoleRow, ServiceRow, UserRow, VersionRow};
+pub use rows::{
+    AccountRow, DataRow, KeyRow, OrganizationRow, RoleRow, ServiceRow, UserRow, VersionRow,
+};
 pub use store::{Store, open};
+pub use verify::{Difference, Parked, Verified};
 pub use views::Views;

@@ -1,10 +1,10 @@
 //! What the views know of what is alive: where the routes in memory begin.
 
-use eai_core::ids::ServiceId;
+use eai_core::ids::{JobId, ServiceId};
 use eai_core::job::Phase;
 use eai_core::log::live::{
-    Demand, LiveClaim, LiveExecutor, LiveJob, LiveLeaving, LiveRollout, LiveService, LiveWorker,
-    Snapshot,
+    Demand, LiveClaim, LiveExecutor, LiveJob, LiveLeaving, LiveRole, LiveRollout, LiveService,
+    LiveWorker, Snapshot,
 };
 use eai_core::names::{AccountName, Name};
 use eai_core::service::Traffic;
@@ -33,19 +33,45 @@ impl Views {
             let workers = rows("SELECT * FROM workers").fetch_all(&mut *transaction).await?;
             let leaving = rows("SELECT * FROM leaving").fetch_all(&mut *transaction).await?;
             let leaving = read(&leaving, |row| Ok((column(row, "service_id")?, leaves(row)?)))?;
+            let joined = rows("SELECT * FROM joined ORDER BY sequence").fetch_all(&mut *transaction).await?;
+            let joined = read(&joined, |row| Ok((column(row, "service_id")?, joins(row)?)))?;
             let text = "SELECT id, full_name FROM accounts";
             let accounts = rows(text).fetch_all(&mut *transaction).await?;
+            let roles = rows(ROLES).fetch_all(&mut *transaction).await?;
+            let text = "SELECT id, revoked_before FROM users WHERE revoked_before IS NOT NULL";
+            let revoked = rows(text).fetch_all(&mut *transaction).await?;
+            let text = "SELECT id, name FROM organizations";
+            let organizations = rows(text).fetch_all(&mut *transaction).await?;
             Ok(Snapshot {
                 sequence: sequence.map_or(0, |checkpoint| checkpoint.sequence),
-                services: read(&services, |row| service(row, &leaving))?,
+                services: read(&services, |row| service(row, &leaving, &joined))?,
                 jobs: read(&jobs, job)?,
                 executors: read(&executors, executor)?,
                 workers: read(&workers, worker)?,
                 accounts: read(&accounts, |row| Ok((column(row, "full_name")?, column(row, "id")?)))?,
+                organizations: read(&organizations, |row| Ok((column(row, "name")?, column(row, "id")?)))?,
+                roles: read(&roles, role)?,
+                revoked: read(&revoked, |row| Ok((column(row, "id")?, row.try_get("revoked_before")?)))?,
             })
         })
         .await
     }
+}
+
+/// Every role with whoever holds it.
+const ROLES: &str = "SELECT id, account, policies, \
+    (SELECT json_group_array(user) FROM (SELECT user FROM role_members WHERE role = roles.id ORDER BY sequence)) AS members, \
+    (SELECT json_group_array(json_array(id, hash)) FROM (SELECT id, hash FROM role_keys \
+        WHERE role = roles.id AND revoked_on IS NULL ORDER BY sequence)) AS keys FROM roles";
+
+fn role(row: &SqliteRow) -> Result<LiveRole, Error> {
+    Ok(LiveRole {
+        id: column(row, "id")?,
+        account: column(row, "account")?,
+        policies: json(row, "policies")?,
+        members: json(row, "members")?,
+        keys: json(row, "keys")?,
+    })
 }
 
 fn read<T>(
@@ -64,7 +90,15 @@ fn leaves(row: &SqliteRow) -> Result<LiveLeaving, Error> {
     })
 }
 
-fn service(row: &SqliteRow, leaving: &[(ServiceId, LiveLeaving)]) -> Result<LiveService, Error> {
+fn joins(row: &SqliteRow) -> Result<(JobId, u32), Error> {
+    Ok((column(row, "job")?, number(row, "run")?))
+}
+
+fn service(
+    row: &SqliteRow,
+    leaving: &[(ServiceId, LiveLeaving)],
+    joined: &[(ServiceId, (JobId, u32))],
+) -> Result<LiveService, Error> {
     let account: AccountName = column(row, "account")?;
     let name: Name = column(row, "name")?;
     let mut service = LiveService::new(
@@ -76,6 +110,7 @@ fn service(row: &SqliteRow, leaving: &[(ServiceId, LiveLeaving)]) -> Result<Live
         column(row, "runtime_id")?,
         optional(row, "config_key")?,
     );
+    service.role = Some(column(row, "role_id")?);
     service.queue = optional_json(row, "queue")?;
     service.demand = Demand {
         terms: terms(row)?,
@@ -87,10 +122,13 @@ fn service(row: &SqliteRow, leaving: &[(ServiceId, LiveLeaving)]) -> Result<Live
         stirred: time(row, "stirred_on")?,
     };
     let run: Option<u32> = row.try_get("serving_run")?;
+    service.asked = row.try_get("asked")?;
     let leaving = leaving.iter().filter(|(of, _)| *of == service.id);
+    let joined = joined.iter().filter(|(of, _)| *of == service.id);
     service.rollout = LiveRollout {
         desired: optional(row, "desired_key")?,
         serving: optional(row, "serving_job")?.zip(run),
+        joined: joined.map(|(_, run)| *run).collect(),
         served: optional(row, "served_key")?,
         leaving: leaving.map(|(_, run)| *run).collect(),
     };

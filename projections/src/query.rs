@@ -1,7 +1,8 @@
 //! The questions that the views answer: by id, by name, and in pages.
 
 use eai_core::ids::{
-    AccountId, DataId, EventId, ExecutorId, OrganizationId, RoleId, ServiceId, UserId,
+    AccountId, DataId, EventId, ExecutorId, KeyId, MonitorId, OrganizationId, RoleId, ServiceId,
+    UserId,
 };
 use eai_core::names::{AccountName, FullName, Name};
 use sqlx::sqlite::SqliteRow;
@@ -9,8 +10,10 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::checkpoint::number;
-use super::rows::{AccountRow, DataRow, FromRow, OrganizationRow, RoleRow, ServiceRow, UserRow};
-use super::{Error, ExecutorRow, Views};
+use super::rows::{
+    AccountRow, DataRow, FromRow, KeyRow, OrganizationRow, RoleRow, ServiceRow, UserRow,
+};
+use super::{Error, ExecutorRow, MonitorRow, Views};
 
 /// Which accounts a list is about.
 #[derive(Clone, Debug)]
@@ -50,6 +53,7 @@ const ACCOUNTS: &str = "SELECT * FROM accounts";
 const ORGANIZATIONS: &str = "SELECT * FROM organizations";
 const EXECUTORS: &str = "SELECT * FROM executors";
 const USERS: &str = "SELECT * FROM users";
+const MONITORS: &str = "SELECT * FROM monitors";
 
 macro_rules! by_id {
     ($($(#[$doc:meta])* $name:ident $id:ident $row:ident $select:ident,)*) => {$(
@@ -85,6 +89,8 @@ impl Views {
         executor ExecutorId ExecutorRow EXECUTORS,
         /// A user by its id.
         user UserId UserRow USERS,
+        /// Credentials of a monitor by their id.
+        monitor MonitorId MonitorRow MONITORS,
     }
 
     lists! {
@@ -96,6 +102,10 @@ impl Views {
         roles RoleRow ROLES "account",
         /// Executors, oldest first.
         executors ExecutorRow EXECUTORS "account",
+        /// Users, oldest first.
+        users UserRow USERS "account",
+        /// Credentials of monitors, oldest first, with those that were revoked.
+        monitors MonitorRow MONITORS "account",
         /// Accounts, oldest first.
         accounts AccountRow ACCOUNTS "full_name",
     }
@@ -113,6 +123,47 @@ impl Views {
         self.one(ORGANIZATIONS, "name = ?", name.as_str()).await
     }
 
+    /// A user by its name in an account.
+    pub async fn user_by_name(
+        &self,
+        account: &AccountName,
+        name: &Name,
+    ) -> Result<Option<UserRow>, Error> {
+        let ask = |pool| async move {
+            let text = "SELECT * FROM users WHERE account = ? AND name = ?";
+            let query = sqlx::query(text).bind(account.as_str()).bind(name.as_str());
+            Ok(query.fetch_optional(&pool).await?)
+        };
+        let row: Option<SqliteRow> = self.ask(ask).await?;
+        row.as_ref().map(UserRow::from_row).transpose()
+    }
+
+    /// The keys of a role that are good, and those that were.
+    pub async fn role_keys(&self, role: RoleId, page: Page) -> Result<Vec<KeyRow>, Error> {
+        let ask = |pool| async move {
+            let text =
+                "SELECT * FROM role_keys WHERE role = ? AND sequence > ? ORDER BY sequence LIMIT ?";
+            let query = sqlx::query(text)
+                .bind(role.to_string())
+                .bind(number(page.after))
+                .bind(page.limit);
+            Ok(query.fetch_all(&pool).await?)
+        };
+        let rows: Vec<SqliteRow> = self.ask(ask).await?;
+        rows.iter().map(KeyRow::from_row).collect()
+    }
+
+    /// One key of a role.
+    pub async fn role_key(&self, key: KeyId) -> Result<Option<KeyRow>, Error> {
+        let ask = |pool| async move {
+            let text = "SELECT * FROM role_keys WHERE id = ?";
+            let query = sqlx::query(text).bind(key.to_string());
+            Ok(query.fetch_optional(&pool).await?)
+        };
+        let row: Option<SqliteRow> = self.ask(ask).await?;
+        row.as_ref().map(KeyRow::from_row).transpose()
+    }
+
     /// The id of what bears a name of a kind: `service`, `data`, `role`, `account`.
     pub async fn holder(&self, kind: &str, name: &FullName) -> Result<Option<Uuid>, Error> {
         let ask = |pool| async move {
@@ -127,6 +178,15 @@ impl Views {
                 .map_err(|error| Error::Row(format!("holder: {error}")))
         })
         .transpose()
+    }
+
+    /// How many events this version cannot read.
+    pub async fn unreadable(&self) -> Result<u64, Error> {
+        let ask = |pool| async move {
+            let query = sqlx::query("SELECT count(*) AS number FROM parked");
+            super::rows::number(&query.fetch_one(&pool).await?, "number")
+        };
+        self.ask(ask).await
     }
 
     /// Where an event is in the log.

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::database::Generation;
 use super::store::Shared;
-use super::{Error, checkpoint, database, fold, reader};
+use super::{Error, checkpoint, database, fold, reader, snapshots};
 
 /// What a rebuild read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,9 @@ pub(crate) async fn run(shared: &Arc<Shared>, log: &Log) -> Result<Rebuilt, Erro
     forget_unused(shared, generation)?;
     let path = database::path(&shared.directory, generation);
     let mut connection = database::create(&path).await?;
-    if let Err(error) = fold_all(&mut connection, log).await {
+    // Copies of views that are not believed any more are not either: this fold makes them anew as it goes.
+    snapshots::forget(&shared.directory)?;
+    if let Err(error) = fold_all(shared, &mut connection, log).await {
         forget_unused(shared, generation)?;
         return Err(error);
     }
@@ -63,7 +65,7 @@ async fn swap(
 ) -> Result<Rebuilt, Error> {
     // The projector waits now, so the rest is short and nothing comes in between.
     let mut writer = shared.writer.lock().await;
-    let sequence = fold_all(&mut connection, log).await?;
+    let sequence = fold_all(shared, &mut connection, log).await?;
     database::finish(&mut connection).await?;
     let pool = database::readers(&database::path(&shared.directory, generation)).await?;
     writer.generation = generation;
@@ -92,7 +94,11 @@ fn forget_unused(shared: &Shared, generation: Generation) -> Result<(), Error> {
 }
 
 /// Folds up to where the log ends now; answers where the fold is.
-async fn fold_all(connection: &mut SqliteConnection, log: &Log) -> Result<u64, Error> {
+async fn fold_all(
+    shared: &Shared,
+    connection: &mut SqliteConnection,
+    log: &Log,
+) -> Result<u64, Error> {
     let until = log.last_sequence().await?;
     let mut reached = checkpoint::read(connection)
         .await?
@@ -105,6 +111,11 @@ async fn fold_all(connection: &mut SqliteConnection, log: &Log) -> Result<u64, E
         reached = folded.sequence;
         if let Some(error) = folded.stopped.or(broken) {
             return Err(error);
+        }
+        if shared.is_copy_due(reached)
+            && let Err(error) = snapshots::take(&shared.directory, connection).await
+        {
+            tracing::warn!(%error, "views.snapshot");
         }
     }
     Ok(reached)

@@ -1,7 +1,7 @@
 //! What the views know of each thing, typed.
 
 use eai_core::digest::Digest;
-use eai_core::ids::{AccountId, DataId, JobId, OrganizationId, RoleId, ServiceId, UserId};
+use eai_core::ids::{AccountId, DataId, JobId, KeyId, OrganizationId, RoleId, ServiceId, UserId};
 use eai_core::names::{AccountName, Name};
 use eai_core::service::{Queue, Status, Terms};
 use serde::de::DeserializeOwned;
@@ -49,6 +49,10 @@ pub struct UserRow {
     pub name: Name,
     /// The account it belongs to.
     pub account: AccountName,
+    /// The last second whose tokens are good no more, since 1970.
+    pub revoked_before: Option<i64>,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
 }
 
 /// A data resource.
@@ -120,6 +124,23 @@ pub struct RoleRow {
     pub sequence: u64,
 }
 
+/// A key that holds a role, or did.
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    /// Its id.
+    pub id: KeyId,
+    /// The role.
+    pub role: RoleId,
+    /// When it was made.
+    pub created_on: OffsetDateTime,
+    /// Who made it.
+    pub created_by: String,
+    /// When it was revoked.
+    pub revoked_on: Option<OffsetDateTime>,
+    /// The sequence of the event that made it.
+    pub sequence: u64,
+}
+
 /// A service.
 #[derive(Clone, Debug)]
 pub struct ServiceRow {
@@ -145,6 +166,8 @@ pub struct ServiceRow {
     pub queue: Option<Queue>,
     /// On what terms its job is kept, where its front end is a URL.
     pub terms: Terms,
+    /// How many replicas its traffic asked for, if it did.
+    pub asked: Option<u32>,
     /// Why its job is not tried again, where it failed too often.
     pub gave_up: Option<String>,
     /// The newest revision; none until its runtime was looked at.
@@ -222,6 +245,7 @@ pub(crate) fn terms(row: &SqliteRow) -> Result<Terms, Error> {
     Ok(Terms {
         idle_timeout_ms: time.and_then(|time| time.try_into().ok()),
         min_ready: number(row, "min_ready")?,
+        replicas: optional_json(row, "replicas")?.unwrap_or_default(),
     })
 }
 
@@ -258,6 +282,8 @@ impl FromRow for UserRow {
             id: column(row, "id")?,
             name: column(row, "name")?,
             account: column(row, "account")?,
+            revoked_before: row.try_get("revoked_before")?,
+            sequence: sequence(row)?,
         })
     }
 }
@@ -312,6 +338,19 @@ impl FromRow for RoleRow {
     }
 }
 
+impl FromRow for KeyRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: column(row, "id")?,
+            role: column(row, "role")?,
+            created_on: time(row, "created_on")?,
+            created_by: row.try_get("created_by")?,
+            revoked_on: optional_time(row, "revoked_on")?,
+            sequence: sequence(row)?,
+        })
+    }
+}
+
 impl FromRow for ServiceRow {
     fn from_row(row: &SqliteRow) -> Result<Self, Error> {
         Ok(Self {
@@ -326,6 +365,7 @@ impl FromRow for ServiceRow {
             public: row.try_get("public")?,
             queue: optional_json(row, "queue")?,
             terms: terms(row)?,
+            asked: row.try_get("asked")?,
             gave_up: row.try_get("gave_up")?,
             revision: row.try_get("revision")?,
             serving_revision: row.try_get("serving_revision")?,

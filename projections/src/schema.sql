@@ -19,8 +19,24 @@ CREATE TABLE users (
     id       TEXT PRIMARY KEY,
     name     TEXT NOT NULL,
     account  TEXT NOT NULL,
+    -- The last second whose tokens are good no more, since 1970.
+    revoked_before INTEGER,
     sequence INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX users_by_account ON users (account, sequence);
+
+-- The credentials of monitors that are good, and those that were.
+CREATE TABLE monitors (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    account    TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    created_on TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    revoked_on TEXT,
+    sequence   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX monitors_by_account ON monitors (account, sequence);
 
 -- Who bears a name of a kind.
 CREATE TABLE names (
@@ -79,6 +95,18 @@ CREATE TABLE role_members (
     PRIMARY KEY (role, user)
 ) STRICT, WITHOUT ROWID;
 
+-- The keys that hold roles, and those that did.
+CREATE TABLE role_keys (
+    id         TEXT PRIMARY KEY,
+    role       TEXT NOT NULL,
+    hash       TEXT NOT NULL,
+    created_on TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    revoked_on TEXT,
+    sequence   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX role_keys_by_role ON role_keys (role, sequence);
+
 CREATE TABLE services (
     id         TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
@@ -106,6 +134,9 @@ CREATE TABLE services (
     -- On what terms its job is kept; NULL is what is usual.
     idle_timeout_ms INTEGER,
     min_ready  INTEGER NOT NULL,
+    -- How many replicas it may have, as JSON; NULL is one. How many its traffic asked for.
+    replicas   TEXT,
+    asked      INTEGER,
     -- never, busy or quiet: since when, and when somebody last asked of whom the log knows.
     traffic     TEXT NOT NULL,
     quiet_since TEXT,
@@ -139,6 +170,16 @@ CREATE TABLE leaving (
     run        INTEGER NOT NULL,
     until      TEXT NOT NULL,
     done       INTEGER NOT NULL,
+    PRIMARY KEY (service_id, job, run)
+) STRICT, WITHOUT ROWID;
+
+-- The runs that take requests beside the one that serves, in the order in which they came to.
+CREATE TABLE joined (
+    service_id TEXT NOT NULL,
+    job        TEXT NOT NULL,
+    run        INTEGER NOT NULL,
+    revision   INTEGER NOT NULL,
+    sequence   INTEGER NOT NULL,
     PRIMARY KEY (service_id, job, run)
 ) STRICT, WITHOUT ROWID;
 

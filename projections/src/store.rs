@@ -1,6 +1,7 @@
 //! The views of one platform: what the projector, the readers and a rebuild share.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use eai_core::log::{self, Log};
@@ -9,8 +10,9 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::database::{self, Generation};
+use super::past::{self, Pasts};
 use super::rebuild::Rebuilt;
-use super::{Error, Projector, Views, checkpoint, rebuild, scrub};
+use super::{Error, Projector, Views, checkpoint, rebuild, scrub, snapshots};
 
 /// The read side of a platform. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,10 +25,13 @@ pub(crate) struct Shared {
     pub(crate) directory: PathBuf,
     /// Whoever folds holds it: the projector for a batch, a rebuild for its swap.
     pub(crate) writer: Mutex<Writer>,
-    pool: RwLock<SqlitePool>,
+    pub(crate) pool: RwLock<SqlitePool>,
     pub(crate) progress: watch::Sender<Progress>,
     /// One rebuild at a time.
     pub(crate) rebuilding: Arc<Mutex<()>>,
+    pub(crate) pasts: Pasts,
+    /// How many events lie between two copies of the views at least.
+    pub(crate) copy_every: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -65,7 +70,10 @@ pub async fn open(directory: &Path) -> Result<Store, Error> {
         pool: RwLock::new(pool),
         progress,
         rebuilding: Arc::default(),
+        pasts: Pasts::default(),
+        copy_every: AtomicU64::new(snapshots::SPACING),
     };
+    past::forget(directory);
     Ok(Store {
         shared: Arc::new(shared),
     })
@@ -77,6 +85,11 @@ impl Store {
         Views {
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// Keeps a copy of the views after so many events, for questions about the past, instead of after what is usual.
+    pub fn copy_every(&self, events: u64) {
+        self.shared.copy_every.store(events, Ordering::Relaxed);
     }
 
     /// The one that folds; run it once.
@@ -132,6 +145,12 @@ impl Store {
 }
 
 impl Shared {
+    /// Whether views that are this far are worth a copy.
+    pub(crate) fn is_copy_due(&self, sequence: u64) -> bool {
+        let every = self.copy_every.load(Ordering::Relaxed);
+        snapshots::is_due(&self.directory, every, sequence)
+    }
+
     /// The readers of the newest views.
     pub(crate) fn pool(&self) -> SqlitePool {
         self.pool

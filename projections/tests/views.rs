@@ -10,11 +10,14 @@ mod views {
     mod halt;
     mod once;
     mod parked;
+    mod past;
     mod rebuild;
+    mod restored;
     mod rows;
     mod scrub;
     mod server;
     mod support;
     mod until;
+    mod verify;
     mod versions;
 }

@@ -56,6 +56,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(listen).await?;
     let stop = CancellationToken::new();
     let sites = Sites::new(Router::new(), ingress);
-    serve(listener, &sites, Limits::default(), stop)?.await;
+    serve(listener, &sites, Limits::default(), None, stop)?.await;
     Ok(())
 }

@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::api::{ApiError, Shared, command};
+use crate::auth::Caller;
 
 pub(crate) use defaults::{page, with_defaults};
 
@@ -43,6 +44,8 @@ pub(crate) struct Base {
     pub(crate) version: u64,
     /// Its files.
     pub(crate) files: Arc<Manifest>,
+    /// The digest of their list.
+    manifest: Option<Digest>,
     /// The services that run it.
     pub(crate) services: Vec<ServiceRow>,
 }
@@ -90,13 +93,17 @@ pub async fn ensure(state: &Shared, service: &ServiceRow) -> Result<(), ApiError
     let name = format!("ensure/{}", newest.0);
     let id = CommandId(Uuid::new_v5(&service.id.0, name.as_bytes()));
     let context = Context::platform(id, OffsetDateTime::now_utc());
-    change(state, &context, &place, &Complete).await.map(drop)
+    change(state, &context, None, &place, &Complete)
+        .await
+        .map(drop)
 }
 
-/// Changes the files of a data resource. The views have the outcome when this returns.
+/// Changes the files of a data resource. The views have the outcome when this returns. Whoever asks for it has to see what
+/// services mount after it: who decides what runs reads what it gets.
 pub(crate) async fn change(
     state: &Shared,
     context: &Context,
+    caller: Option<&Caller>,
     place: &Place,
     edit: &impl Edit,
 ) -> Result<Outcome, ApiError> {
@@ -105,7 +112,7 @@ pub(crate) async fn change(
     let plan = || async {
         let base = place.base(state).await?;
         let files = edit.edit(state, &base).await?;
-        parts(state, place, &base, files, edit).await
+        parts(state, caller, place, &base, files, edit).await
     };
     command::settle(state, context, plan).await
 }
@@ -113,6 +120,7 @@ pub(crate) async fn change(
 /// The parts of a change: the version, and a revision of each service.
 async fn parts(
     state: &Shared,
+    caller: Option<&Caller>,
     place: &Place,
     base: &Base,
     files: Manifest,
@@ -129,7 +137,7 @@ async fn parts(
         files: files.len() as u64,
         bytes: files.bytes(),
     };
-    let same = base.version > 0 && *base.files == files;
+    let same = base.manifest == Some(manifest);
     let version = if same { base.version } else { base.version + 1 };
     let mut parts = vec![data::push(place.account.clone(), place.id, push)];
     let Some(spec) = spec else {
@@ -146,7 +154,7 @@ async fn parts(
                 runtime,
                 ..earlier.clone()
             },
-            None => configure::configuration(state, service, &spec, runtime).await?,
+            None => configure::configuration(state, caller, service, &spec, runtime).await?,
         };
         let revise = Command::Revise(Box::new(configuration));
         parts.push(
@@ -230,7 +238,8 @@ impl Place {
         Ok(Base {
             id: self.id,
             version,
-            files: state.contents.manifest(manifest).await?,
+            files: state.contents.base(manifest).await?,
+            manifest,
             services: state.views.services_of_runtime(self.id).await?,
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::platform::Platform;
@@ -27,23 +27,24 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A stock HTTP client, to be completed.
+pub fn stock() -> ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // Another library may have chosen one already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    });
+    Client::builder().no_proxy()
+}
+
 // === impl Api ===
 
 impl Api {
     /// With a fresh access token of the platform's profile.
     pub fn of(platform: &Platform) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Another library may have chosen one already, which is as good.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        });
         Self {
             // A connection for each request: none is left over from a platform that was killed.
-            client: Client::builder()
-                .no_proxy()
-                .pool_max_idle_per_host(0)
-                .build()
-                .expect("a client"),
+            client: stock().pool_max_idle_per_host(0).build().expect("a client"),
             base: platform.url(""),
             token: platform.token(),
         }
@@ -113,6 +114,13 @@ impl Answer {
         let status = StatusCode::from_u16(self.status).expect("a status");
         assert!(status.is_success(), "{status}: {}", self.text());
         serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    /// The text of an answer that must be a success.
+    #[track_caller]
+    pub fn ok_text(&self) -> String {
+        assert_eq!(self.status / 100, 2, "{}: {}", self.status, self.text());
+        self.text()
     }
 
     /// Status and code of an answer that must be an error in its envelope.

@@ -122,3 +122,16 @@ fn docker(arguments: &[&str]) -> Vec<String> {
     let printed = String::from_utf8_lossy(&printed).into_owned();
     printed.lines().map(str::to_owned).collect()
 }
+
+/// What a machine has of memory, in GB as specs have it.
+///
+/// # Panics
+///
+/// Where the machine does not say.
+pub fn memory() -> f64 {
+    let text = std::fs::read_to_string("/proc/meminfo").expect("a machine has memory");
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    let kib: f64 = kib.and_then(|kib| kib.parse().ok()).expect("a number");
+    kib / (1024.0 * 1024.0)
+}

@@ -16,6 +16,7 @@ pub struct Raw {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     chunked: bool,
+    host: Option<String>,
 }
 
 /// What came back.
@@ -45,6 +46,13 @@ impl Raw {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// For another host than the address that it is sent to.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.into());
         self
     }
 
@@ -80,7 +88,7 @@ impl Raw {
         let mut line = |name: &str, value: &str| {
             write!(head, "{name}: {value}\r\n").expect("a string takes everything");
         };
-        line("host", address);
+        line("host", self.host.as_deref().unwrap_or(address));
         line("connection", "close");
         for (name, value) in &self.headers {
             line(name, value);

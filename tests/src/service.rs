@@ -141,9 +141,15 @@ impl Service {
         answers.into_iter().map(Result::ok).collect()
     }
 
+    /// What is shown of it.
+    pub async fn row(&self) -> Value {
+        let path = format!("/v1/service/{}", self.id);
+        self.api().get(&path).await.ok()
+    }
+
     /// Every job that it ever had, newest first, each with its last run.
     pub async fn jobs(&self) -> Vec<Value> {
-        let path = format!("/v1/job?service={}&state=all&limit=100", self.id);
+        let path = format!("/v1/job?service={}&state=all&limit=1000", self.id);
         let list = self.api.get(&path).await.ok();
         list["items"].as_array().expect("a list").clone()
     }

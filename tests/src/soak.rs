@@ -83,3 +83,9 @@ pub(crate) fn stop(platform: &mut Platform) -> Vec<String> {
     }
     wrong
 }
+
+/// The harness waits by blocking its thread.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.expect("the platform does what is asked")
+}

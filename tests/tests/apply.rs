@@ -66,6 +66,34 @@ async fn services_become_what_the_file_says() {
     assert!(apply("--yes").ok().contains("  ~ status: on -> off"));
     assert_eq!(service.get("/v").await.status, 503);
 
+    // Terms are told by their names, and are no revision.
+    let revision = platform
+        .run(&["service", "get", "web", "--field", "revision"], &[])
+        .ok();
+    let text = fs::read_to_string(&file).unwrap();
+    let terms = "    replicas: 1:3\n    concurrency: 5\n    idleTimeout: 90\n    minReady: 0\n";
+    fs::write(&file, text + terms).unwrap();
+    let shown = apply("--yes").ok();
+    let lines = [
+        "snow.testacc.web",
+        "  ~ idleTimeout: usual -> 90s",
+        "  ~ replicas: 1:1 -> 1:3",
+        "  ~ concurrency: 80 -> 5",
+        "applied snow.testacc.web",
+    ];
+    assert_eq!(shown.lines().collect::<Vec<_>>(), lines);
+    assert_eq!(apply("--yes").ok(), "nothing to change");
+    let row = service.row().await;
+    assert_eq!(row["replicas"]["max"], 3);
+    assert_eq!(row["concurrency"], 5);
+    assert_eq!(row["idleTimeoutMs"], 90_000);
+    assert_eq!(row["revision"].to_string(), revision);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("replicas: 1:3", "replicas: 3:1")).unwrap();
+    let refused = apply("--yes");
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("1:4"), "{}", refused.err);
+
     // A mistake is told before anything happens.
     fs::write(&file, "services: {web: {spec: {resources: {cpu: -1}}}}").unwrap();
     assert_eq!(apply("--yes").code, 2);

@@ -33,6 +33,7 @@ fn status(name: &str) -> u16 {
         "CONFLICT" => 409,
         "PAYLOAD_TOO_LARGE" => 413,
         "UNPROCESSABLE_ENTITY" => 422,
+        "TOO_MANY_REQUESTS" => 429,
         "INTERNAL_SERVER_ERROR" => 500,
         "BAD_GATEWAY" => 502,
         "SERVICE_UNAVAILABLE" => 503,

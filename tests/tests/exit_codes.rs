@@ -44,7 +44,7 @@ fn what_the_platform_refuses_is_exit_code_1() {
         ),
         (
             &["user", "get", "nobody"],
-            "user `nobody` not found: only your own user can be read",
+            "there is no user `nobody`: `eai user ls` lists what there is (http: 404, not-found)",
         ),
     ] {
         let output = platform.run(arguments, &[]);

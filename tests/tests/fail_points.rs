@@ -189,7 +189,7 @@ async fn what_is_stopped_before_it_begins_leaves_nothing(backend: Backend) {
 async fn what_was_stopped_before_the_platform_died_never_begins() {
     let folder = TempDir::new().expect("a folder");
     let held = folder.path().join("held");
-    let setup = Setup::fail_point(&hold("executor.prepared", &held));
+    let setup = Setup::fail_point(&hold("executor.claimed", &held));
     let mut platform = Platform::start_with(setup.on(Backend::Process));
     let service = Service::web(&platform, "web", &[]);
     let asked = tokio::spawn({
@@ -200,6 +200,7 @@ async fn what_was_stopped_before_the_platform_died_never_begins() {
         held.exists().then_some(()).ok_or("not yet")
     })
     .await;
+    // It is made while the claim is on its way, which is held here: a log that answers sooner leaves no time for it.
     until("the sandbox to be made", || {
         let left = platform.leftovers();
         (left.folders.len() == 1).then_some(()).ok_or(left)

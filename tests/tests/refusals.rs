@@ -245,7 +245,7 @@ async fn what_is_not_there_or_not_yours() {
         ("PATCH", "/v1/service"),
         ("PATCH", "/v1/data/web"),
         ("GET", "/v1/service/web/start"),
-        ("POST", "/v1/role"),
+        ("PUT", "/v1/role"),
         ("POST", "/v1/me"),
         ("POST", "/v1/event"),
         ("GET", "/v1/token"),

@@ -50,7 +50,7 @@ async fn bad_bodies_and_parameters() {
         (
             "service",
             "expected one of `name`, `account`, `runtime`, `role`, `public`, `queue`, \
-             `idleTimeoutMs`, `minReady`",
+             `idleTimeoutMs`, `minReady`, `replicas`, `concurrency`",
         ),
         ("data", "expected `name` or `account`"),
     ] {
@@ -118,7 +118,9 @@ async fn bad_bodies_and_parameters() {
         ),
         (
             "account?x=1",
-            format!("{query}: x: unknown field `x`, expected one of `account`, `limit`, `after`"),
+            format!(
+                "{query}: x: unknown field `x`, expected one of `account`, `limit`, `after`, `at`"
+            ),
         ),
         (
             "event?follow=maybe",
@@ -159,7 +161,7 @@ async fn bad_bodies_and_parameters() {
         "id=",
     ] {
         let message = "`type` must read service, service.created or eai.service.created.v1, \
-                       and `id` be an aggregate's id or an event's";
+                       `kind` service, and `id` be an aggregate's id or an event's";
         let request = get(&format!("/v1/event?{parameter}"));
         rows.push(refused(request, 400, "bad-request", message));
     }

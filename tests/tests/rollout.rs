@@ -2,7 +2,7 @@
 //! whatever dies meanwhile.
 
 use eai_tests::rollout::{Options, run};
-use eai_tests::{Backend, Platform, Service, on_each_backend, text, until_async};
+use eai_tests::{Backend, Platform, Service, memory, on_each_backend, text, until_async};
 use serde_json::Value;
 
 async fn three_updates_in_a_row_lose_nothing(backend: Backend) {
@@ -19,15 +19,9 @@ async fn a_run_that_ends_before_it_is_done_is_noticed() {
     assert!(!report.is_clean(), "{report}");
 }
 
-/// What `service get` says.
-async fn now(service: &Service) -> Value {
-    let path = format!("/v1/service/{}", service.id);
-    service.api().get(&path).await.ok()
-}
-
 async fn until_rollout(service: &Service, wanted: &str) -> Value {
     until_async(wanted, async || {
-        let now = now(service).await;
+        let now = service.row().await;
         if now["rollout"] == wanted {
             Ok(now)
         } else {
@@ -57,7 +51,7 @@ async fn one_that_never_answers_leaves_the_one_before(backend: Backend) {
     assert_eq!(version(&service).await, "1 /v");
     // The answer may be there before the log says whose it was.
     let serving = until_async("a revision to serve", async || {
-        match now(&service).await["servingRevision"].clone() {
+        match service.row().await["servingRevision"].clone() {
             Value::Null => Err("none"),
             serving => Ok(serving),
         }
@@ -177,15 +171,6 @@ on_each_backend! {
     one_that_never_answers_leaves_the_one_before,
     a_newer_update_overtakes_one_under_way,
     a_restart_loses_nothing,
-}
-
-/// What a machine has of memory, in GB as specs have it.
-fn memory() -> f64 {
-    let text = std::fs::read_to_string("/proc/meminfo").expect("a machine has memory");
-    let line = text.lines().find(|line| line.starts_with("MemTotal:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    let kib: f64 = kib.and_then(|kib| kib.parse().ok()).expect("a number");
-    kib / (1024.0 * 1024.0)
 }
 
 #[tokio::test]

@@ -104,8 +104,9 @@ fn a_directory_of_another_account() {
 fn a_nats_server_that_is_missing_old_or_none() {
     let platform = Platform::stopped(Setup::default());
     let folder = tempfile::tempdir().unwrap();
-    let error = "found no nats-server beside the eai binary or on PATH: install nats-server 2.15.1 \
-                 or newer, or name it with `--nats-server PATH`";
+    let error = "found no nats-server beside the eai binary, on PATH or in the cache of eai: fetch \
+                 it with `deploy/local/nats-server`, or name one of 2.15.1 or newer with \
+                 `--nats-server PATH`";
     fails(&start(&platform, &[], folder.path()), 1, error);
 
     let path = fake(folder.path(), "2.9.10");

@@ -1,17 +1,10 @@
 //! Bodies, streams and upgrades through the platform to a job, and who may send them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
-
-use eai_tests::{Answer, Backend, Platform, Service, on_each_backend, text, within};
+use eai_tests::{Answer, Backend, Platform, Service, WebSocket, on_each_backend, text, within};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HOST};
 use serde_json::json;
-
-/// No read takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn events_arrive_one_by_one(backend: Backend) {
     let platform = Platform::on(backend);
@@ -173,53 +166,17 @@ async fn a_public_service_takes_anyone(backend: Backend) {
     }
 }
 
-/// One short text frame, masked as a client's has to be.
-fn frame(text: &str) -> Vec<u8> {
-    let mask = [1, 2, 3, 4];
-    let length = u8::try_from(text.len()).expect("a short text");
-    let mut bytes = vec![0x81, 0x80 | length];
-    bytes.extend(mask);
-    bytes.extend(
-        text.bytes()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    bytes
-}
-
 async fn a_websocket_speaks_both_ways(backend: Backend) {
     let platform = Platform::on(backend);
     let service = Service::of_app(&platform, "echo", "websocket.py", &[]);
-    let mut stream = TcpStream::connect(platform.address()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let head = format!(
-        "GET /chat HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\nconnection: Upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        service.host,
-        platform.token()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        answer.extend(byte);
-    }
-    let answer = String::from_utf8(answer).unwrap().to_lowercase();
-    assert!(answer.starts_with("http/1.1 101 "), "{answer}");
-    let accept = "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=";
-    assert!(answer.contains(accept), "{answer}");
+    let token = format!("Bearer {}", platform.token());
+    let headers = [("host", service.host.as_str()), ("authorization", &token)];
+    let mut socket = WebSocket::open(platform.address(), &headers).unwrap();
     for word in ["one", "two", "three"] {
-        stream.write_all(&frame(word)).unwrap();
-        let mut echo = vec![0; 2 + word.len()];
-        stream.read_exact(&mut echo).unwrap();
-        assert_eq!(echo[2..], *word.to_uppercase().as_bytes());
+        socket.echoes(word);
     }
     // The close goes through, and then the connection ends.
-    stream.write_all(&[0x88, 0x80, 1, 2, 3, 4]).unwrap();
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, [0x88, 0]);
+    socket.closes();
 }
 
 on_each_backend! {

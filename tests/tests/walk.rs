@@ -344,8 +344,8 @@ fn the_server_the_versions_and_the_token() {
     let heading: Vec<_> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(heading, ["name", "value"]);
     let names: Vec<_> = lines.filter_map(|line| line.split(' ').next()).collect();
-    let expected = "backend backendReason dataDirectory lastSequence logBytes logMaxBytes \
-                    monitorCreds natsUrl natsVersion platform url version";
+    let expected = "platform version url natsUrl monitorCreds dataDirectory backend backendReason \
+                    natsVersion logBytes logMaxBytes lastSequence unreadableEvents";
     assert_eq!(names.join(" "), expected);
     let field = |name| platform.cli(["server", "info", "--field", name]).ok();
     assert_eq!(field("url"), url);

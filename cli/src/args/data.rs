@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::nouns::{ListArgs, RefsArgs, reference};
+use super::nouns::{GetArgs, ListArgs, RefsArgs, reference};
 use super::output::OutputArgs;
 
 /// Verbs of data.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataVerb {
     /// Make an empty data
+    #[command(after_help = "Examples:
+  eai data new weights
+  eai data new weights --field id")]
     New {
         /// Its name: lower case letters, digits and `_`
         #[arg(value_parser = reference)]
@@ -19,16 +22,32 @@ pub(crate) enum DataVerb {
         output: OutputArgs,
     },
     /// List data
+    #[command(after_help = "Examples:
+  eai data ls
+  eai data ls snow --format json")]
     Ls(ListArgs),
     /// Show data
-    Get(RefsArgs),
+    #[command(after_help = "Examples:
+  eai data get weights
+  eai data get weights --at 120 --field version")]
+    Get(GetArgs),
     /// Add files to data, or replace them: a new version
+    #[command(after_help = "Examples:
+  eai data push weights ./model.bin
+  eai data push weights ./models:v2 --verbose")]
     Push(PushArgs),
     /// Write the files of data to a directory
+    #[command(after_help = "Examples:
+  eai data pull weights ./here
+  eai data pull weights@3 models:./here")]
     Pull(PullArgs),
     /// Show how large data is
+    #[command(after_help = "Examples:
+  eai data size weights")]
     Size(RefsArgs),
     /// List the versions of data
+    #[command(after_help = "Examples:
+  eai data versions weights")]
     Versions {
         /// Its id, full name or name
         #[arg(value_name = "REF", value_parser = reference)]
@@ -52,10 +71,18 @@ pub(crate) enum DataVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContentVerb {
     /// List a directory
+    #[command(after_help = "Examples:
+  eai data content ls weights
+  eai data content ls weights@2 --path models")]
     Ls(ContentArgs),
     /// List everything below a directory
+    #[command(after_help = "Examples:
+  eai data content tree weights")]
     Tree(ContentArgs),
     /// Remove files: a new version without them
+    #[command(after_help = "Examples:
+  eai data content rm weights 'models/*.tmp'
+  eai data content rm weights 'logs/**'")]
     Rm {
         /// Its id, full name or name
         #[arg(value_name = "REF", value_parser = reference)]

@@ -3,16 +3,31 @@
 use clap::{Subcommand, ValueEnum};
 
 use super::OutputArgs;
-use super::nouns::reference;
+use super::nouns::{AtArgs, reference};
 
 /// Verbs of a job.
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobVerb {
     /// List jobs: those that are alive or ended within a day, newest first
+    #[command(after_help = "Examples:
+  eai job ls --service hello
+  eai job ls --state all -n 5 --field id
+  eai job ls --state queued,running")]
     Ls(ListJobs),
     /// Show jobs
-    Get(JobRefs),
+    #[command(after_help = "Examples:
+  eai job get --last
+  eai job get 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10 --field state")]
+    Get {
+        #[command(flatten)]
+        jobs: JobRefs,
+        #[command(flatten)]
+        at: AtArgs,
+    },
     /// Tell everything about jobs, as YAML
+    #[command(after_help = "Examples:
+  eai job info --last
+  eai job info --last --job-spec")]
     Info {
         #[command(flatten)]
         jobs: JobRefs,
@@ -21,15 +36,31 @@ pub(crate) enum JobVerb {
         job_spec: bool,
     },
     /// Print what a job wrote
-    #[command(visible_alias = "logs")]
+    #[command(
+        visible_alias = "logs",
+        after_help = "Examples:
+  eai job log --last
+  eai job log -f 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10
+  eai job log --last --run 0 --tail 20"
+    )]
     Log(LogArgs),
     /// Ask jobs to end
+    #[command(after_help = "Examples:
+  eai job kill --last
+  eai job kill 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10")]
     Kill(JobRefs),
     /// Hold jobs still: they use no CPU until a request or `thaw` lets them go on
+    #[command(after_help = "Examples:
+  eai job freeze --last")]
     Freeze(JobRefs),
     /// Let frozen jobs go on
+    #[command(after_help = "Examples:
+  eai job thaw --last")]
     Thaw(JobRefs),
     /// Wait until a job is ready, runs or ended
+    #[command(after_help = "Examples:
+  eai job wait --last
+  eai job wait 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10 --for ready")]
     Wait(WaitArgs),
 }
 
@@ -54,6 +85,8 @@ pub(crate) struct ListJobs {
     /// Oldest first
     #[arg(short, long)]
     pub(crate) reverse: bool,
+    #[command(flatten)]
+    pub(crate) at: AtArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -2,35 +2,53 @@
 //!
 //! Owns what may be typed. What it does is in `commands`.
 
+mod access;
 mod data;
+mod events;
+#[cfg(test)]
+mod examples;
 mod image;
 mod job;
 mod life;
+mod monitor;
 mod nouns;
 mod output;
+mod proxy;
 mod queue;
 mod serve;
 mod service;
 mod task;
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use uuid::Uuid;
 
+pub(crate) use access::{
+    HolderArgs, KeyVerb, LoginVerb, MemberVerb, NewRole, NewUser, PolicyArgs, PolicyVerb, RoleVerb,
+    ServiceRoleVerb, UserPolicyVerb, UserVerb,
+};
 pub(crate) use data::{ContentArgs, ContentVerb, DataVerb, PullArgs, PushArgs};
+pub(crate) use events::{
+    EventsVerb, ExportArgs, FilterArgs, ListEvents, ReplayArgs, StoryArgs, TailArgs, TimelineArgs,
+    VerifyArgs,
+};
 pub(crate) use image::ImageVerb;
 pub(crate) use job::{JobRefs, JobVerb, ListJobs, LogArgs, Until, WaitArgs};
 pub(crate) use life::{
     ApplyArgs, RollbackArgs, ServiceEventsArgs, ServiceLogArgs, ServiceRefArgs, ServiceUntil,
     ServiceWaitArgs,
 };
+pub(crate) use monitor::{CredentialsVerb, MonitorVerb, NewCredentials};
 pub(crate) use nouns::{
-    AccountVerb, EventsVerb, ExecutorVerb, ListArgs, LoginVerb, Noun, OrganizationVerb, RefsArgs,
-    RoleVerb, ServerCommand, ServerVerb, TailArgs, UserVerb,
+    AccountVerb, AtArgs, DiffArgs, DoctorArgs, ExecutorVerb, ListArgs, Noun, OrganizationVerb,
+    RefsArgs, ServerCommand, ServerVerb,
 };
 pub(crate) use output::{FormatArg, OutputArgs};
+pub(crate) use proxy::ProxyArgs;
 pub(crate) use queue::{
     HealthArgs, HealthFormat, QueueArgs, ScaleArgs, SlaArgs, SnapshotArgs, StatusArgs, StopArgs,
-    TermsArgs, WorkerArgs,
+    TermsArgs, WorkerArgs, replicas,
 };
 pub(crate) use serve::{BackendArg, LogFormat, ServeArgs};
 pub(crate) use service::{NewService, ServiceVerb, UpdateService};
@@ -75,6 +93,9 @@ pub(crate) struct GlobalArgs {
     /// The platform's URL
     #[arg(long, global = true, value_name = "URL", env = env::EAI_URL, hide_env_values = true)]
     pub(crate) url: Option<String>,
+    /// The certificates to trust instead of the machine's, in PEM: for a platform whose own is signed by none of those
+    #[arg(long, global = true, value_name = "FILE", env = env::EAI_CA_CERT, hide_env_values = true)]
+    pub(crate) ca_cert: Option<PathBuf>,
     /// The account that plain names are in [env: `EAI_ACCOUNT`]
     // The variable is read by hand: `eai server` gives it another one that wins.
     #[arg(long, global = true, value_name = "ACCOUNT")]

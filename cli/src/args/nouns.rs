@@ -1,12 +1,15 @@
 //! The nouns and their verbs.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::{
-    ApplyArgs, DataVerb, ImageVerb, JobVerb, OutputArgs, ServeArgs, ServiceVerb, TaskVerb,
+    ApplyArgs, DataVerb, EventsVerb, ImageVerb, JobVerb, LoginVerb, MonitorVerb, OutputArgs,
+    ProxyArgs, RoleVerb, ServeArgs, ServiceVerb, TaskVerb, UserVerb,
 };
+use crate::env;
 
 /// What the command is about.
 #[derive(Debug, Subcommand)]
@@ -39,6 +42,11 @@ A file:
         resources: {cpu: 1, mem: 1}
       status: on")]
     Apply(ApplyArgs),
+    /// Show what of a service is another at one moment than at another
+    #[command(after_help = "Examples:
+  eai diff hello --from 2025-08-05T18:52:53Z
+  eai diff hello --from 120 --to 240 --format json")]
+    Diff(DiffArgs),
     /// Tasks: what the workers of a queue do
     #[command(
         subcommand,
@@ -90,11 +98,14 @@ A file:
   eai account ls snow"
     )]
     Account(AccountVerb),
-    /// Your user
+    /// Users: who may log in
     #[command(
         subcommand,
         after_help = "Examples:
-  eai user get --field name"
+  eai user get --field name
+  eai user new ann --field refreshToken | eai login save ann
+  eai user revoke ann
+  eai user policy ls"
     )]
     User(UserVerb),
     /// Organizations: what owns accounts
@@ -109,7 +120,10 @@ A file:
         subcommand,
         after_help = "Examples:
   eai role ls
-  eai role get hello_role --field policies"
+  eai role get hello_role --field policies
+  eai role new readers --policy 'service:get@snow.testacc.*'
+  eai role member add readers --user ann
+  eai role key new readers --field key"
     )]
     Role(RoleVerb),
     /// Executors: where jobs run
@@ -129,18 +143,54 @@ A file:
   curl -H \"$(eai login token -H)\" http://localhost:8080/v1/me"
     )]
     Login(LoginVerb),
+    /// Open a port of this machine that adds your token to requests
+    #[command(after_help = "Examples:
+  eai proxy hello                    Print http://127.0.0.1:PORT, which leads to the service
+  eai proxy hello --port 8099 --json
+  eai proxy                          /service/NAME/..., /job/ID/... and the API at /v1/...
+  eai proxy hello -- python3 ask.py  Run a command that finds the port in EAI_PROXY_URL
+
+Whoever can connect to the port speaks as you: every program of this machine, but no web page of another site.")]
+    Proxy(ProxyArgs),
     /// Events: everything that ever happened
     #[command(
         subcommand,
         after_help = "Examples:
   eai events tail -n 20
   eai events tail -f --type service.created
-  eai events tail --since 2025-08-05T18:52:53Z --format json
-  eai events get 42"
+  eai events ls --actor platform --kind job --since 2025-08-05T18:52:53Z
+  eai events get 42
+  eai events explain hello
+  eai events timeline hello"
     )]
     Events(EventsVerb),
+    /// Monitors: who watches the account with a NATS client
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai monitor credentials new sla -o sla.creds
+  nats sub 'eai.live.>' --server \"$(eai server info --field natsUrl)\" --creds sla.creds
+  eai monitor credentials revoke sla"
+    )]
+    Monitor(MonitorVerb),
     /// Print the versions of this command and of the platform
+    #[command(after_help = "Examples:
+  eai version")]
     Version,
+    /// Look at what this machine has of what a platform needs, with what to do
+    #[command(after_help = "Examples:
+  eai doctor
+  eai doctor --data-dir /var/lib/eai --listen 0.0.0.0:8080
+  eai doctor --format json")]
+    Doctor(DoctorArgs),
+    /// Print what a shell reads to complete this command line
+    #[command(after_help = "Examples:
+  eai completions bash > ~/.local/share/bash-completion/completions/eai
+  eai completions fish > ~/.config/fish/completions/eai.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Run the platform, or ask about it
     #[command(after_help = "Examples:
   eai server
@@ -154,98 +204,51 @@ A file:
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountVerb {
     /// List accounts
+    #[command(after_help = "Examples:
+  eai account ls
+  eai account ls snow --format json")]
     Ls(ListArgs),
     /// Show an account
-    Get(OneArgs),
-}
-
-/// Verbs of a user.
-#[derive(Debug, Subcommand)]
-pub(crate) enum UserVerb {
-    /// Show your user
-    Get(OneArgs),
+    #[command(after_help = "Examples:
+  eai account get
+  eai account get snow.testacc --field urn")]
+    Get {
+        #[command(flatten)]
+        one: OneArgs,
+        #[command(flatten)]
+        at: AtArgs,
+    },
 }
 
 /// Verbs of an organization.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrganizationVerb {
     /// Show an organization
+    #[command(after_help = "Examples:
+  eai organization get --field name")]
     Get(OneArgs),
-}
-
-/// Verbs of a role.
-#[derive(Debug, Subcommand)]
-pub(crate) enum RoleVerb {
-    /// List roles
-    Ls(ListArgs),
-    /// Show roles
-    Get(RefsArgs),
 }
 
 /// Verbs of an executor.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExecutorVerb {
     /// List executors
+    #[command(after_help = "Examples:
+  eai executor ls
+  eai executor ls --fields id,state,running")]
     Ls(ListArgs),
     /// Show executors
-    Get(RefsArgs),
+    #[command(after_help = "Examples:
+  eai executor get 5b0f0f5e-3a52-5a0e-9c8e-5a5f2ad1c1f7")]
+    Get(GetArgs),
     /// Take no new jobs; what runs goes on
+    #[command(after_help = "Examples:
+  eai executor drain 5b0f0f5e-3a52-5a0e-9c8e-5a5f2ad1c1f7")]
     Drain(RefsArgs),
     /// Take jobs again
+    #[command(after_help = "Examples:
+  eai executor undrain 5b0f0f5e-3a52-5a0e-9c8e-5a5f2ad1c1f7")]
     Undrain(RefsArgs),
-}
-
-/// Verbs of credentials.
-#[derive(Debug, Subcommand)]
-pub(crate) enum LoginVerb {
-    /// Print an access token, good for at least five minutes
-    Token {
-        /// Print it as a header line: `Authorization: Bearer …`
-        #[arg(short = 'H', long)]
-        header: bool,
-    },
-}
-
-/// Verbs of events.
-#[derive(Debug, Subcommand)]
-pub(crate) enum EventsVerb {
-    /// Print the last events
-    Tail(TailArgs),
-    /// Print an event as it is stored
-    Get {
-        /// Its id or its sequence number
-        #[arg(value_name = "ID|SEQUENCE", required = true, value_parser = reference)]
-        refs: Vec<String>,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-}
-
-/// Which events to print.
-#[derive(Debug, clap::Args)]
-pub(crate) struct TailArgs {
-    /// Go on with each new event, for ever
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Only the last N events; 10 if neither this nor `--since` is given
-    #[arg(
-        short = 'n',
-        long = "lines",
-        value_name = "N",
-        allow_negative_numbers = true
-    )]
-    pub(crate) lines: Option<u64>,
-    /// Only this type: `service`, `service.created` or `eai.service.created.v1`
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: Option<String>,
-    /// Only events about this id, or the event with this id
-    #[arg(long, value_name = "ID")]
-    pub(crate) id: Option<String>,
-    /// Only from this sequence number or time (RFC 3339) on
-    #[arg(long, value_name = "SEQUENCE|TIME")]
-    pub(crate) since: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
 }
 
 /// Runs the platform when no verb is given.
@@ -262,8 +265,19 @@ pub(crate) struct ServerCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerVerb {
     /// Tell its addresses, files and versions
+    #[command(after_help = "Examples:
+  eai server info
+  eai server info --field url")]
     Info(OutputArgs),
+    /// Tell what it has on the disk, and what of that could go
+    #[command(after_help = "Examples:
+  eai server df
+  eai server df --format json")]
+    Df(OutputArgs),
     /// Fold its views again from the event log
+    #[command(after_help = "Examples:
+  eai server rebuild
+  eai server rebuild --data-dir /var/lib/eai")]
     Rebuild {
         /// The data of a platform that isn't running; if unset, the running one is asked
         #[arg(long, value_name = "DIR")]
@@ -273,12 +287,64 @@ pub(crate) enum ServerVerb {
     },
 }
 
+/// What a platform would be started with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Where the platform would keep its data
+    #[arg(long, value_name = "DIR", env = env::EAI_DATA_DIR,
+        default_value_os_t = env::default_data_dir())]
+    pub(crate) data_dir: PathBuf,
+    /// The address and port that it would listen on
+    #[arg(long, value_name = "ADDR:PORT", env = env::EAI_LISTEN, default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// The nats-server binary; if unset, the one beside `eai`, in PATH, or fetched by `deploy/local/nats-server`
+    #[arg(long, value_name = "PATH", env = env::EAI_NATS_SERVER)]
+    pub(crate) nats_server: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// An optional place to list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// Only what is in this account or organization
     #[arg(value_name = "ACCOUNT|ORGANIZATION", value_parser = reference)]
     pub(crate) place: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: AtArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Which moment is meant.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct AtArgs {
+    /// As it was at this sequence number or time (RFC 3339)
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub(crate) at: Option<String>,
+}
+
+/// One or more things, at a moment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) refs: RefsArgs,
+    #[command(flatten)]
+    pub(crate) at: AtArgs,
+}
+
+/// What a service was at two moments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// Its id, full name or name
+    #[arg(value_name = "SERVICE", value_parser = reference)]
+    pub(crate) reference: String,
+    /// The first moment: a sequence number or a time (RFC 3339)
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub(crate) from: String,
+    /// The second one; now if unset
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

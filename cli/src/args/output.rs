@@ -28,11 +28,17 @@ pub(crate) enum FormatArg {
     Table,
     Json,
     Yaml,
+    Csv,
 }
 
 // === impl OutputArgs ===
 
 impl OutputArgs {
+    /// Whether it was asked for rows at all, for a verb that prints something else.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.field.is_some() || self.fields.is_some() || self.format.is_some() || self.no_header
+    }
+
     /// The plain values, with the format of the verb if none was asked for.
     pub(crate) fn view(self, default: FormatArg) -> View {
         let selection = match (self.field, self.fields) {
@@ -50,6 +56,7 @@ impl OutputArgs {
             FormatArg::Table => Format::Table,
             FormatArg::Json => Format::Json,
             FormatArg::Yaml => Format::Yaml,
+            FormatArg::Csv => Format::Csv,
         };
         View {
             format,

@@ -165,6 +165,20 @@ pub(crate) struct TermsArgs {
     /// Keep so many jobs though nobody asks, 0 or 1: one that ends is started again
     #[arg(long, value_name = "COUNT")]
     pub(crate) min_ready: Option<u32>,
+    /// Run so many jobs behind its URL while it is awake: at least MIN, and up to MAX as requests in flight ask for;
+    /// COUNT is as good as COUNT:COUNT. 1 if unset
+    #[arg(long, value_name = "MIN:MAX", value_parser = replicas)]
+    pub(crate) replicas: Option<(u32, u32)>,
+    /// How many requests at a time each of these jobs is meant for: more in flight bring more jobs. 80 if unset
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) concurrency: Option<u32>,
+}
+
+/// `COUNT` or `MIN:MAX`.
+pub(crate) fn replicas(text: &str) -> Result<(u32, u32), String> {
+    let (min, max) = text.split_once(':').unwrap_or((text, text));
+    let range = min.parse().ok().zip(max.parse().ok());
+    range.ok_or_else(|| "it must be COUNT or MIN:MAX, such as 3 or 1:4".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

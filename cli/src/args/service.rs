@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::access::ServiceRoleVerb;
 use super::life::{
     RollbackArgs, ServiceEventsArgs, ServiceLogArgs, ServiceRefArgs, ServiceWaitArgs,
 };
-use super::nouns::{ListArgs, RefsArgs, reference};
+use super::nouns::{GetArgs, ListArgs, RefsArgs, reference};
 use super::output::OutputArgs;
 use super::queue::{
     HealthArgs, QueueArgs, ScaleArgs, SnapshotArgs, StatusArgs, StopArgs, TermsArgs, WorkerArgs,
@@ -24,9 +25,17 @@ pub(crate) enum ServiceVerb {
   eai service new work --queue --workers 2 -- /service/bootstrap")]
     New(Box<NewService>),
     /// List services
+    #[command(after_help = "Examples:
+  eai service ls
+  eai service ls --fields id,fullName,status
+  eai service ls --at 2025-08-05T18:52:53Z")]
     Ls(ListArgs),
     /// Show services
-    Get(RefsArgs),
+    #[command(after_help = "Examples:
+  eai service get hello
+  eai service get hello --field accessUrl
+  eai service get hello --at 120 --format json")]
+    Get(GetArgs),
     /// Change what a service runs; what is not named stays
     #[command(after_help = "Examples:
   eai service update hello -i python:3.10 --cpu 1 --mem 1 -- python3 -u /service/server.py
@@ -35,12 +44,23 @@ pub(crate) enum ServiceVerb {
   eai service update hello --watch ./app")]
     Update(Box<UpdateService>),
     /// Switch services on
+    #[command(after_help = "Examples:
+  eai service start hello")]
     Start(RefsArgs),
     /// Switch services off
+    #[command(after_help = "Examples:
+  eai service stop hello
+  eai service stop sums --timeout 60
+  eai service stop sums --no-shutdown")]
     Stop(StopArgs),
     /// Change how many workers a queue has
+    #[command(after_help = "Examples:
+  eai service scale sums --workers 4")]
     Scale(ScaleArgs),
     /// Show how the workers of a queue are
+    #[command(after_help = "Examples:
+  eai service status sums
+  eai service status sums --field status")]
     Status(StatusArgs),
     /// Show the health of a queue for monitors, and check it
     #[command(after_help = "Examples:
@@ -50,8 +70,13 @@ pub(crate) enum ServiceVerb {
   eai service health work --format prometheus")]
     Health(HealthArgs),
     /// Show or write a snapshot of the health for operators
+    #[command(after_help = "Examples:
+  eai service snapshot sums
+  eai service snapshot sums --output sums.json")]
     Snapshot(SnapshotArgs),
     /// Run the same anew: the next run takes over before the old one ends
+    #[command(after_help = "Examples:
+  eai service restart hello")]
     Restart(RefsArgs),
     /// Wait until a service is ready, settled or stopped
     #[command(after_help = "Examples:
@@ -60,11 +85,23 @@ pub(crate) enum ServiceVerb {
   eai service wait hello --for stopped")]
     Wait(ServiceWaitArgs),
     /// Print what the runs of a service write
-    #[command(visible_alias = "log")]
+    #[command(
+        visible_alias = "log",
+        after_help = "Examples:
+  eai service logs hello
+  eai service logs hello -f
+  eai service logs hello --tail 20"
+    )]
     Logs(ServiceLogArgs),
     /// Print the events of a service
+    #[command(after_help = "Examples:
+  eai service events hello
+  eai service events hello -f
+  eai service events hello -n 3 --fields time,type")]
     Events(ServiceEventsArgs),
     /// List what a service was to run, and when
+    #[command(after_help = "Examples:
+  eai service revisions hello")]
     Revisions(ServiceRefArgs),
     /// Go back to what a service ran before
     #[command(after_help = "Examples:
@@ -72,10 +109,26 @@ pub(crate) enum ServiceVerb {
   eai service rollback hello --to 3")]
     Rollback(RollbackArgs),
     /// Take services away: the name is free, what happened stays in the events
+    #[command(after_help = "Examples:
+  eai service delete hello")]
     Delete(RefsArgs),
+    /// What the jobs of a service may do, and who else
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai service role get hello
+  eai service role policy add hello 'data:write@snow.testacc.results'
+  eai service role policy ls hello
+  eai service role key new hello --field key"
+    )]
+    Role(ServiceRoleVerb),
     /// Put services away, until they are reactivated
+    #[command(after_help = "Examples:
+  eai service deactivate hello")]
     Deactivate(RefsArgs),
     /// Bring deactivated services back
+    #[command(after_help = "Examples:
+  eai service reactivate hello")]
     Reactivate(RefsArgs),
 }
 

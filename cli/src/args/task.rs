@@ -21,21 +21,43 @@ pub(crate) enum TaskVerb {
   eai task submit sums '{\"args\":{\"order\":7}}' --key order-7 --delay 60")]
     Submit(Box<SubmitArgs>),
     /// List tasks of a service, the newest first
+    #[command(after_help = "Examples:
+  eai task ls sums
+  eai task ls sums --status failed -n 20")]
     Ls(ListTasks),
     /// Show tasks
+    #[command(after_help = "Examples:
+  eai task get 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10
+  eai task get 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10 --field status")]
     Get(RefsArgs),
     /// Print the worker's answer
+    #[command(after_help = "Examples:
+  eai task result 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10")]
     Result(TaskRef),
     /// Print what the worker printed
+    #[command(after_help = "Examples:
+  eai task logs 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10")]
     Logs(TaskRef),
     /// Take tasks back, also those that a worker has
+    #[command(after_help = "Examples:
+  eai task cancel 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10")]
     Cancel(RefsArgs),
     /// Try tasks again that failed or were cancelled
+    #[command(after_help = "Examples:
+  eai task retry 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10")]
     Retry(RefsArgs),
     /// Remove tasks that ended
+    #[command(after_help = "Examples:
+  eai task purge sums
+  eai task purge sums --status done")]
     Purge(PurgeArgs),
     /// Tasks whose retries are used up
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  eai task dead ls sums
+  eai task dead requeue sums --all"
+    )]
     Dead(DeadVerb),
 }
 
@@ -43,8 +65,14 @@ pub(crate) enum TaskVerb {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadVerb {
     /// List them
+    #[command(after_help = "Examples:
+  eai task dead ls sums
+  eai task dead ls sums -n 20 --field id")]
     Ls(ListDead),
     /// Try them again
+    #[command(after_help = "Examples:
+  eai task dead requeue sums --all
+  eai task dead requeue sums 9f2c1b64-7c0e-4a3e-8d53-1f0b8d6a5e10")]
     Requeue(RequeueArgs),
 }
 

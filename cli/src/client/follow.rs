@@ -88,18 +88,27 @@ impl Stored {
 // === impl Client ===
 
 impl Client {
-    /// The events there are, at most `limit`.
+    /// The sequence of the newest event of all; 0 where there is none. What is asked for after it shows everything up to it.
+    pub(crate) async fn newest(&mut self) -> Result<u64, Error> {
+        let newest = self.events(&[("tail", "1")], Some(1)).await?;
+        Ok(newest.last().map_or(0, |event| event.sequence))
+    }
+
+    /// The events there are, at most `limit`. What is asked for after it shows what came of them: the log is ahead of the
+    /// views, and who waited for what happens next would wait for what had happened.
     pub(crate) async fn events(
         &mut self,
         query: &[(&str, &str)],
         limit: Option<u64>,
     ) -> Result<Vec<Stored>, Error> {
-        let mut events = Vec::new();
+        let mut events: Vec<Stored> = Vec::new();
         self.pages(&["event"], query, limit, |item| {
             events.push(serde_json::from_str(item.get())?);
             Ok(())
         })
         .await?;
+        let newest = events.iter().map(|event| event.sequence).max();
+        self.seen(newest.unwrap_or(0));
         Ok(events)
     }
 }

@@ -1,10 +1,11 @@
 //! The HTTP client underneath: addresses, TLS and proxies.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::Url;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Url};
 
 use crate::error::Error;
 
@@ -22,8 +23,8 @@ pub(super) fn base_url(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// A client for the platform at this URL.
-pub(super) fn build(base: &Url) -> Result<reqwest::Client, Error> {
+/// A client for the platform at this URL, which trusts the certificates of a file, or else whom the machine trusts.
+pub(super) fn build(base: &Url, ca_cert: Option<&Path>) -> Result<reqwest::Client, Error> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Losing a race here means that another thread installed one: just as good.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -36,6 +37,8 @@ pub(super) fn build(base: &Url) -> Result<reqwest::Client, Error> {
     if base.scheme() == "http" {
         // Nothing to verify: spares reading the machine's certificates.
         builder = builder.tls_certs_only([]);
+    } else if let Some(path) = ca_cert {
+        builder = builder.tls_certs_only(certificates(path)?);
     }
     if is_loopback(base) {
         builder = builder.no_proxy();
@@ -45,6 +48,21 @@ pub(super) fn build(base: &Url) -> Result<reqwest::Client, Error> {
         builder = builder.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     }
     builder.build().map_err(Error::HttpClient)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, Error> {
+    let refused = |reason: &str| {
+        let path = path.display();
+        Error::Usage(format!(
+            "cannot use the certificates in {path}: {reason}. Name a PEM file with `--ca-cert`"
+        ))
+    };
+    let text = std::fs::read(path).map_err(|error| refused(&error.to_string()))?;
+    let found = Certificate::from_pem_bundle(&text).map_err(|error| refused(&error.to_string()))?;
+    if found.is_empty() {
+        return Err(refused("there are none in it"));
+    }
+    Ok(found)
 }
 
 fn is_localhost(host: &str) -> bool {
@@ -96,6 +114,6 @@ mod tests {
 
     #[test]
     fn a_client_for_https_can_be_built() {
-        build(&base_url("https://example.org").unwrap()).unwrap();
+        build(&base_url("https://example.org").unwrap(), None).unwrap();
     }
 }

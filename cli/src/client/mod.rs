@@ -14,6 +14,7 @@ mod retry;
 mod send;
 mod token;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -27,8 +28,10 @@ pub(crate) use call::Call;
 pub(crate) use follow::Follow;
 pub(crate) use logs::{Logs, Stream, Wanted, Written};
 pub(crate) use refusal::Refusal;
+pub(crate) use send::root;
 
 use crate::error::Error;
+use crate::forward::{Host, Sites};
 use crate::output::{Progress, Row};
 use crate::profile::Cache;
 use crate::settings::{Credentials, Settings};
@@ -39,9 +42,11 @@ use send::Answer;
 const PAGE: u64 = 1000;
 
 /// A platform, and who speaks to it.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    ca_cert: Option<PathBuf>,
     profile: String,
     account: Option<String>,
     credentials: Credentials,
@@ -67,8 +72,9 @@ impl Client {
         let base = http::base_url(&settings.url)?;
         let cache = Cache::new(&settings.config_dir, &settings.profile);
         Ok(Self {
-            http: http::build(&base)?,
+            http: http::build(&base, settings.ca_cert.as_deref())?,
             base,
+            ca_cert: settings.ca_cert,
             position: cache.position()?,
             cache,
             profile: settings.profile,
@@ -88,9 +94,20 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// Whom it trusts instead of whom the machine trusts.
+    pub(crate) fn ca_cert(&self) -> Option<&Path> {
+        self.ca_cert.as_deref()
+    }
+
     /// The account that plain names are in, if the user named one.
     pub(crate) fn account(&self) -> Option<&str> {
         self.account.as_deref()
+    }
+
+    /// What a port that speaks for this user leads to.
+    pub(crate) fn sites(&self, only: Option<Host>) -> Sites {
+        let (http, base) = (self.http.clone(), self.base.clone());
+        Sites::new(http, base, self.account.clone(), only)
     }
 
     /// What went wrong beside the point, to be told at the end.

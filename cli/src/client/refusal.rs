@@ -51,6 +51,11 @@ impl Refusal {
         }
     }
 
+    /// Whether what was asked for is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == 404
+    }
+
     /// From the body; `status` counts if it has none.
     pub(super) fn from_body(body: ErrorBody, status: u16) -> Self {
         Self {

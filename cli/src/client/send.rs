@@ -13,6 +13,8 @@ use crate::error::Error;
 const POSITION: &str = "x-eai-position";
 /// The command id.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// What the TLS library says of a platform that is not trusted.
+const UNTRUSTED: &str = "invalid peer certificate";
 /// A wait that needs no word of explanation.
 const UNNOTICED: Duration = Duration::from_secs(1);
 
@@ -147,6 +149,10 @@ impl Client {
                     maybe_happened |= maybe_received && key.is_some();
                     let unknown_outcome = maybe_happened.then(|| self.command_id.to_string());
                     let url = self.url().to_owned();
+                    // Nothing is sent to who is not trusted, and nobody is trusted for asking again.
+                    if reason.contains(UNTRUSTED) {
+                        return Err(Error::Untrusted { url, reason });
+                    }
                     (
                         Error::Unreachable {
                             url,
@@ -263,7 +269,10 @@ impl Client {
 pub(super) fn is_passing(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
     )
 }
 
@@ -278,7 +287,7 @@ pub(super) fn jitter() -> f64 {
 }
 
 /// The innermost reason: the outer ones only repeat the URL.
-pub(super) fn root(error: &reqwest::Error) -> String {
+pub(crate) fn root(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -30,7 +30,7 @@ impl Client {
     }
 
     /// A new token for the refresh token, or `None` if there is no way to get one.
-    pub(super) async fn renewed_token(&mut self) -> Result<Option<String>, Error> {
+    pub(crate) async fn renewed_token(&mut self) -> Result<Option<String>, Error> {
         let Credentials::Refresh(refresh) = &self.credentials else {
             return Ok(None);
         };

@@ -21,11 +21,11 @@ pub(super) async fn run(
         // The default account says where things are, not which accounts there are.
         AccountVerb::Ls(args) => {
             ACCOUNT
-                .list_in(args.place.as_deref(), args.output, client, printer)
+                .list_in(args.place.as_deref(), args.at, args.output, client, printer)
                 .await
         }
-        AccountVerb::Get(args) => {
-            let reference = match args
+        AccountVerb::Get { one, at } => {
+            let reference = match one
                 .reference
                 .or_else(|| client.account().map(str::to_owned))
             {
@@ -33,7 +33,7 @@ pub(super) async fn run(
                 None => mine("account", client).await?,
             };
             ACCOUNT
-                .get_one(&reference, args.output, client, printer)
+                .get_one(&reference, at, one.output, client, printer)
                 .await
         }
     }

@@ -1,6 +1,7 @@
 //! `eai events`.
 
-use crate::args::{EventsVerb, FormatArg, OutputArgs, TailArgs};
+use super::{explain, export, timeline, verify};
+use crate::args::{EventsVerb, FilterArgs, FormatArg, ListEvents, OutputArgs, TailArgs};
 use crate::client::{Call, Client, Follow};
 use crate::error::{Error, ExitStatus};
 use crate::output::{Format, Printer, Row, RowWriter, Selection};
@@ -15,9 +16,41 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
     match verb {
+        EventsVerb::Ls(args) => list(args, client, printer).await,
         EventsVerb::Tail(args) => print(args, client, printer).await,
         EventsVerb::Get { refs, output } => get(&refs, output, client, printer).await,
+        EventsVerb::Explain(args) => explain::run(args, client, printer).await,
+        EventsVerb::Timeline(args) => timeline::run(args, client, printer).await,
+        EventsVerb::Export(args) => export::run(args, client, printer).await,
+        // It was done before there was a client.
+        EventsVerb::Replay(_) => Ok(ExitStatus::Usage),
+        EventsVerb::Verify(args) => verify::run(args, client, printer).await,
     }
+}
+
+/// Prints events from the start of what was asked for, and says where to go on.
+async fn list(
+    args: ListEvents,
+    client: &mut Client,
+    printer: &mut Printer,
+) -> Result<ExitStatus, Error> {
+    let filter = filter(&args.filter, client);
+    let mut query: Vec<(&str, &str)> = borrowed(&filter);
+    query.extend(args.filter.since.as_deref().map(|since| ("since", since)));
+    // One more than is printed tells whether there are more.
+    let mut events = client.events(&query, Some(args.limit + 1)).await?;
+    let most = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let next = events.get(most).map(|event| event.sequence);
+    events.truncate(most);
+    let rows: Vec<Row> = events
+        .iter()
+        .map(|event| event.row(client))
+        .collect::<Result<_, _>>()?;
+    RowWriter::new(args.output.view(FormatArg::Table), COLUMNS).write(printer, &rows)?;
+    if let Some(next) = next {
+        printer.warning(&format!("there are more: go on with `--since {next}`"));
+    }
+    Ok(ExitStatus::Success)
 }
 
 /// Prints the last events, and those that come where that is asked for.
@@ -38,7 +71,7 @@ async fn tail(
     client: &mut Client,
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
-    let (rows, _) = past(&args, &filter(&args), client).await?;
+    let (rows, _) = past(&args, &filter(&args.filter, client), client).await?;
     RowWriter::new(args.output.view(FormatArg::Table), COLUMNS).write(printer, &rows)?;
     Ok(ExitStatus::Success)
 }
@@ -52,17 +85,17 @@ async fn follow(
     client: &mut Client,
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
-    let filter = filter(&args);
+    let filter = filter(&args.filter, client);
     let mut writer = RowWriter::new(args.output.clone().view(FormatArg::Table), COLUMNS);
-    let since = match (&args.since, args.lines) {
+    let since = match (&args.filter.since, args.lines) {
         (Some(since), None) => since.clone(),
-        (_, Some(0)) => after(newest(client).await?),
+        (_, Some(0)) => after(Some(client.newest().await?)),
         _ => {
             let (rows, last) = past(&args, &filter, client).await?;
             writer.write(printer, &rows)?;
             // Nothing passed the filter until now, so whatever does is new.
             last.map(|last| after(Some(last)))
-                .or(args.since)
+                .or(args.filter.since)
                 .unwrap_or_else(|| after(None))
         }
     };
@@ -80,29 +113,20 @@ fn after(last: Option<u64>) -> String {
     (last.unwrap_or(0) + 1).to_string()
 }
 
-/// The sequence number of the newest event of all.
-async fn newest(client: &mut Client) -> Result<Option<u64>, Error> {
-    let events = client.events(&[("tail", "1")], Some(1)).await?;
-    Ok(events.last().map(|event| event.sequence))
-}
-
 /// The events until now that were asked for, and the last one's sequence number.
 async fn past(
     args: &TailArgs,
     filter: &[(&'static str, String)],
     client: &mut Client,
 ) -> Result<(Vec<Row>, Option<u64>), Error> {
-    let lines = match (args.lines, &args.since) {
+    let lines = match (args.lines, &args.filter.since) {
         (Some(lines), _) => Some(lines),
         (None, Some(_)) => None,
         (None, None) => Some(LINES),
     };
     let lines_text = lines.map(|lines| lines.to_string());
-    let mut query: Vec<(&str, &str)> = filter
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    query.extend(args.since.as_deref().map(|since| ("since", since)));
+    let mut query = borrowed(filter);
+    query.extend(args.filter.since.as_deref().map(|since| ("since", since)));
     query.extend(lines_text.as_deref().map(|lines| ("tail", lines)));
     let events = client.events(&query, lines).await?;
     let last = events.last().map(|event| event.sequence);
@@ -113,11 +137,29 @@ async fn past(
     Ok((rows, last))
 }
 
-fn filter(args: &TailArgs) -> Vec<(&'static str, String)> {
-    let mut filter = Vec::new();
-    filter.extend(args.kind.clone().map(|kind| ("type", kind)));
-    filter.extend(args.id.clone().map(|id| ("id", id)));
+/// What is asked of each event. Where to begin is asked beside it.
+fn filter(args: &FilterArgs, client: &Client) -> Vec<(&'static str, String)> {
+    let correlation = args.correlation.map(|id| id.to_string());
+    let asked = [
+        ("account", client.account().map(str::to_owned)),
+        ("kind", args.kind.clone()),
+        ("type", args.of_type.clone()),
+        ("id", args.id.clone()),
+        ("actor", args.actor.clone()),
+        ("correlation", correlation),
+        ("until", args.until.clone()),
+    ];
+    let given = asked.into_iter();
+    given
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+fn borrowed<'a>(filter: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    let filter = filter.iter();
     filter
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
 }
 
 async fn get(

@@ -27,7 +27,7 @@ pub(super) async fn run(
 ) -> Result<ExitStatus, Error> {
     match verb {
         ExecutorVerb::Ls(args) => EXECUTOR.list(args, client, printer).await,
-        ExecutorVerb::Get(args) => EXECUTOR.get(args, client, printer).await,
+        ExecutorVerb::Get(args) => EXECUTOR.get(args.refs, args.at, client, printer).await,
         ExecutorVerb::Drain(args) => EXECUTOR.act("drain", args, client, printer).await,
         ExecutorVerb::Undrain(args) => EXECUTOR.act("undrain", args, client, printer).await,
     }

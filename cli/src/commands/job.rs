@@ -47,9 +47,9 @@ pub(super) async fn run(
 ) -> Result<ExitStatus, Error> {
     match verb {
         JobVerb::Ls(args) => list(args, client, printer).await,
-        JobVerb::Get(args) => {
-            let args = refs(args, client).await?;
-            JOB.get(args, client, printer).await
+        JobVerb::Get { jobs, at } => {
+            let args = refs(jobs, client).await?;
+            JOB.get(args, at, client, printer).await
         }
         JobVerb::Info { jobs, job_spec } => info(jobs, job_spec, client, printer).await,
         JobVerb::Log(args) => log(args, client, printer).await,
@@ -87,6 +87,7 @@ async fn list(
         ("service", &service),
         ("state", &args.state),
         ("name", &args.name),
+        ("at", &args.at.at),
     ] {
         query.extend(value.as_deref().map(|value| (name, value)));
     }
@@ -205,8 +206,7 @@ async fn wait(
     } = args;
     let job = one(reference, client).await?;
     // What happens from here on is seen in the events, what happened before in the row.
-    let newest = client.events(&[("tail", "1")], Some(1)).await?;
-    let since = newest.last().map_or(1, |event| event.sequence + 1);
+    let since = client.newest().await? + 1;
     let mut row = client.row(Call::get(&[JOB.path, &job])).await?;
     let id = row.text("id").unwrap_or(&job).to_owned();
     let mut follow = Follow::new(vec![("id", id.clone())], since.to_string());

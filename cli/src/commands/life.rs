@@ -7,8 +7,8 @@ use super::events;
 use super::resource::qualified;
 use super::service::SERVICE;
 use crate::args::{
-    FormatArg, RefsArgs, RollbackArgs, ServiceEventsArgs, ServiceLogArgs, ServiceRefArgs,
-    ServiceUntil, ServiceWaitArgs, TailArgs,
+    FilterArgs, FormatArg, RefsArgs, RollbackArgs, ServiceEventsArgs, ServiceLogArgs,
+    ServiceRefArgs, ServiceUntil, ServiceWaitArgs, TailArgs,
 };
 use crate::client::{Call, Client, Follow, Logs, Stream, Wanted, Written};
 use crate::error::{Error, ExitStatus};
@@ -74,9 +74,11 @@ pub(super) async fn events(
     let tail = TailArgs {
         follow: args.follow,
         lines: args.lines,
-        kind: None,
-        id: Some(id),
-        since: args.since,
+        filter: FilterArgs {
+            id: Some(id),
+            since: args.since,
+            ..FilterArgs::default()
+        },
         output: args.output,
     };
     events::print(tail, client, printer).await
@@ -90,12 +92,6 @@ async fn id(reference: &str, client: &mut Client) -> Result<(String, Row), Error
     Ok((id, row))
 }
 
-/// The sequence number of the event after the newest one.
-async fn next_sequence(client: &mut Client) -> Result<u64, Error> {
-    let newest = client.events(&[("tail", "1")], Some(1)).await?;
-    Ok(newest.last().map_or(1, |event| event.sequence + 1))
-}
-
 /// Waits by the service's events; fails where what is waited for does not come by itself.
 pub(super) async fn wait(
     args: ServiceWaitArgs,
@@ -103,7 +99,7 @@ pub(super) async fn wait(
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
     // What happens from here on is seen in the events, what happened before in the row.
-    let since = next_sequence(client).await?;
+    let since = client.newest().await? + 1;
     let (id, mut row) = id(&args.reference, client).await?;
     let mut follow = Follow::new(vec![("id", id.clone())], since.to_string());
     loop {
@@ -120,8 +116,9 @@ pub(super) async fn wait(
             }
             Reached::NotYet => {}
         }
-        let event = follow.next(client).await?;
-        client.seen(number(&event, "sequence").unwrap_or(0));
+        follow.next(client).await?;
+        // What was stored together with it, such as the end of its job, has to show as well.
+        client.newest().await?;
         row = client.row(Call::get(&[SERVICE.path, &id])).await?;
     }
 }
@@ -186,7 +183,7 @@ pub(super) async fn logs(
     client: &mut Client,
     printer: &mut Printer,
 ) -> Result<ExitStatus, Error> {
-    let since = next_sequence(client).await?;
+    let since = client.newest().await? + 1;
     let (id, _) = id(&args.reference, client).await?;
     let query = [("service", id.as_str()), ("state", "all")];
     let newest = client.rows(&["job"], &query, Some(1)).await?;

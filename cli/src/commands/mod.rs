@@ -6,20 +6,29 @@
 mod account;
 mod apply;
 mod data;
+mod diff;
+mod doctor;
 mod events;
 mod executor;
+mod explain;
+mod export;
 mod image;
 mod job;
 mod life;
 mod login;
+mod monitor;
 mod organization;
+mod proxy;
 mod queue;
+mod replay;
 mod resource;
 mod role;
 mod server;
 mod service;
 mod task;
+mod timeline;
 mod user;
+mod verify;
 mod version;
 mod watch;
 
@@ -28,7 +37,9 @@ use std::ffi::OsString;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 
-use crate::args::{Cli, GlobalArgs, Noun};
+pub(crate) use resource::qualified;
+
+use crate::args::{Cli, EventsVerb, GlobalArgs, Noun, VerifyArgs};
 use crate::client::Client;
 use crate::error::{Error, ExitStatus};
 use crate::output::Printer;
@@ -58,7 +69,11 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>, printer: &mut Print
 }
 
 fn run(cli: Cli, printer: &mut Printer) -> Result<ExitStatus, Error> {
-    let serves = matches!(&cli.noun, Noun::Server(command) if command.runs_offline());
+    let serves = match &cli.noun {
+        Noun::Server(command) => command.runs_offline(),
+        Noun::Events(EventsVerb::Replay(_)) => true,
+        _ => false,
+    };
     // The platform uses all cores; a client mostly waits, and starts faster without threads.
     let mut builder = if serves {
         Builder::new_multi_thread()
@@ -75,6 +90,15 @@ async fn dispatch(cli: Cli, printer: &mut Printer) -> Result<ExitStatus, Error> 
         Noun::Server(command) if command.runs_offline() => {
             return Box::pin(server::offline(*command, printer)).await;
         }
+        Noun::Doctor(args) => return Box::pin(doctor::run(args, printer)).await,
+        Noun::Completions { shell } => return doctor::completions(shell, printer),
+        Noun::Events(EventsVerb::Verify(VerifyArgs {
+            file: Some(file),
+            output,
+        })) => return verify::of_file(&file, output, printer),
+        Noun::Events(EventsVerb::Replay(args)) => {
+            return Box::pin(replay::run(args, &global, printer)).await;
+        }
         other => other,
     };
     let mut client = connect(&global, printer)?;
@@ -90,6 +114,7 @@ async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<E
         Noun::Service(verb) => service::run(verb, client, printer).await,
         Noun::Task(verb) => task::run(verb, client, printer).await,
         Noun::Job(verb) => job::run(verb, client, printer).await,
+        Noun::Diff(args) => diff::run(args, client, printer).await,
         Noun::Apply(args) => apply::run(args, client, printer).await,
         Noun::Data(verb) => data::run(verb, client, printer).await,
         Noun::Image(verb) => image::run(verb, client, printer).await,
@@ -100,8 +125,13 @@ async fn ask(noun: Noun, client: &mut Client, printer: &mut Printer) -> Result<E
         Noun::Login(verb) => login::run(&verb, client, printer).await,
         Noun::Executor(verb) => executor::run(verb, client, printer).await,
         Noun::Events(verb) => events::run(verb, client, printer).await,
+        Noun::Proxy(args) => proxy::run(args, client, printer).await,
+        Noun::Monitor(verb) => monitor::run(verb, client, printer).await,
         Noun::Version => version::run(client, printer).await,
-        Noun::Server(command) => server::online(*command, client, printer).await,
+        // They were done before there was a client.
+        Noun::Doctor(args) => doctor::run(args, printer).await,
+        Noun::Completions { shell } => doctor::completions(shell, printer),
+        Noun::Server(command) => Box::pin(server::online(*command, client, printer)).await,
     }
 }
 

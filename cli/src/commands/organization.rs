@@ -2,6 +2,7 @@
 
 use super::resource::Kind;
 use super::user::mine;
+use crate::args::AtArgs;
 use crate::args::OrganizationVerb;
 use crate::client::Client;
 use crate::error::{Error, ExitStatus};
@@ -23,6 +24,6 @@ pub(super) async fn run(
         None => mine("organization", client).await?,
     };
     ORGANIZATION
-        .get_one(&reference, args.output, client, printer)
+        .get_one(&reference, AtArgs::default(), args.output, client, printer)
         .await
 }

@@ -61,6 +61,12 @@ pub(super) fn terms(args: &TermsArgs) -> impl Iterator<Item = (&'static str, Val
     let fields = [
         ("idleTimeoutMs", time),
         ("minReady", args.min_ready.map(Value::from)),
+        (
+            "replicas",
+            args.replicas
+                .map(|(min, max)| json!({ "min": min, "max": max })),
+        ),
+        ("concurrency", args.concurrency.map(Value::from)),
     ];
     fields
         .into_iter()

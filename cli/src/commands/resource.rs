@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::args::{FormatArg, ListArgs, OutputArgs, RefsArgs};
+use crate::args::{AtArgs, FormatArg, ListArgs, OutputArgs, RefsArgs};
 use crate::client::{Call, Client};
 use crate::error::{Error, ExitStatus};
 use crate::output::{Printer, Row, RowWriter};
@@ -32,7 +32,7 @@ impl Kind {
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
         let place = args.place.or_else(|| client.account().map(str::to_owned));
-        self.list_in(place.as_deref(), args.output, client, printer)
+        self.list_in(place.as_deref(), args.at, args.output, client, printer)
             .await
     }
 
@@ -40,11 +40,14 @@ impl Kind {
     pub(super) async fn list_in(
         &self,
         place: Option<&str>,
+        at: AtArgs,
         output: OutputArgs,
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        let query: Vec<(&str, &str)> = place.map(|place| ("account", place)).into_iter().collect();
+        let mut query: Vec<(&str, &str)> = Vec::new();
+        query.extend(place.map(|place| ("account", place)));
+        query.extend(at.at.as_deref().map(|at| ("at", at)));
         let rows = client.rows(&[self.path], &query, None).await?;
         self.print(&rows, output, printer)
     }
@@ -67,10 +70,12 @@ impl Kind {
     pub(super) async fn get(
         &self,
         args: RefsArgs,
+        at: AtArgs,
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        self.each(Act::Get, &[], args, client, printer).await
+        let at: Vec<(&str, String)> = at.at.map(|at| ("at", at)).into_iter().collect();
+        self.each(Act::Get, &at, args, client, printer).await
     }
 
     /// Does one thing to each, and shows what it is now.
@@ -111,11 +116,16 @@ impl Kind {
     pub(super) async fn get_one(
         &self,
         reference: &str,
+        at: AtArgs,
         output: OutputArgs,
         client: &mut Client,
         printer: &mut Printer,
     ) -> Result<ExitStatus, Error> {
-        let row = client.row(Call::get(&[self.path, reference])).await?;
+        let mut call = Call::get(&[self.path, reference]);
+        if let Some(at) = at.at {
+            call = call.query("at", at);
+        }
+        let row = client.row(call).await?;
         self.print(&[row], output, printer)
     }
 
@@ -185,7 +195,7 @@ impl Kind {
 }
 
 /// A plain name in the account that the user named; ids and full names as they are.
-pub(super) fn qualified(reference: &str, account: Option<&str>) -> String {
+pub(crate) fn qualified(reference: &str, account: Option<&str>) -> String {
     let plain = !reference.contains('.') && Uuid::parse_str(reference).is_err();
     match account {
         // An account that isn't a full name itself can only be understood by the platform.

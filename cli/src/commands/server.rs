@@ -13,6 +13,10 @@ use crate::output::{Format, Printer, Row, RowWriter, Selection, View};
 const REBUILD_PATIENCE: Duration = Duration::from_hours(1);
 /// The columns of a rebuild.
 const REBUILT: &[&str] = &["events", "sequence"];
+/// The columns of what it has on the disk.
+const USAGE: &[&str] = &["part", "bytes", "limitBytes", "freeableBytes", "advice"];
+/// The same for people.
+const READABLE: &[&str] = &["part", "size", "limit", "freeable", "advice"];
 
 // === impl ServerCommand ===
 
@@ -24,7 +28,11 @@ impl ServerCommand {
             | Some(ServerVerb::Rebuild {
                 data_dir: Some(_), ..
             }) => true,
-            Some(ServerVerb::Info(_) | ServerVerb::Rebuild { data_dir: None, .. }) => false,
+            Some(
+                ServerVerb::Info(_)
+                | ServerVerb::Df(_)
+                | ServerVerb::Rebuild { data_dir: None, .. },
+            ) => false,
         }
     }
 }
@@ -65,6 +73,10 @@ pub(super) async fn online(
             let row = client.row(Call::get(&["server"])).await?;
             print_info(&row, output.view(FormatArg::Table), printer)
         }
+        Some(ServerVerb::Df(output)) => {
+            let row = client.row(Call::get(&["server", "usage"])).await?;
+            print_usage(&row, output.view(FormatArg::Table), printer)
+        }
         None => offline(command, printer).await,
     }
 }
@@ -82,6 +94,51 @@ fn print_info(row: &Row, view: View, printer: &mut Printer) -> Result<ExitStatus
     }
     RowWriter::new(view, &["name", "value"]).write(printer, &rows)?;
     Ok(ExitStatus::Success)
+}
+
+/// A line a part for people; as it was answered for whoever asks for anything else.
+fn print_usage(row: &Row, view: View, printer: &mut Printer) -> Result<ExitStatus, Error> {
+    let parts = row.value().get("parts").and_then(Value::as_array);
+    let parts = parts.cloned().unwrap_or_default();
+    let people = view.format == Format::Table && view.selection == Selection::Default;
+    let mut rows = Vec::new();
+    for part in parts {
+        rows.push(row_of(&if people { readable(&part) } else { part })?);
+    }
+    let columns: &[&str] = if people { READABLE } else { USAGE };
+    RowWriter::new(view, columns).write(printer, &rows)?;
+    if people {
+        let size = |name| size(row.value().get(name));
+        printer.line(&format!(
+            "{} in {}, {} free on its disk",
+            size("bytes"),
+            row.value()
+                .get("dataDirectory")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            size("freeBytes"),
+        ))?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn readable(part: &Value) -> Value {
+    json!({
+        "part": part["part"],
+        "size": size(part.get("bytes")),
+        "limit": size(part.get("limitBytes")),
+        "freeable": size(part.get("freeableBytes")),
+        "advice": part["advice"],
+    })
+}
+
+/// A size for people; a dash for one that is not known.
+fn size(bytes: Option<&Value>) -> String {
+    let bytes = bytes.and_then(Value::as_u64);
+    bytes.map_or_else(
+        || "-".to_owned(),
+        |bytes| bytesize::ByteSize(bytes).to_string(),
+    )
 }
 
 fn print_rebuilt(

@@ -9,6 +9,7 @@ use super::data::push_all;
 use super::life;
 use super::queue;
 use super::resource::{Kind, qualified};
+use super::role;
 use super::watch;
 use crate::args::{NewService, ServiceVerb, UpdateService};
 use crate::client::{Call, Client};
@@ -37,7 +38,7 @@ pub(super) async fn run(
     match verb {
         ServiceVerb::New(args) => new(*args, client, printer).await,
         ServiceVerb::Ls(args) => SERVICE.list(args, client, printer).await,
-        ServiceVerb::Get(args) => SERVICE.get(args, client, printer).await,
+        ServiceVerb::Get(args) => SERVICE.get(args.refs, args.at, client, printer).await,
         ServiceVerb::Update(args) => update(*args, client, printer).await,
         ServiceVerb::Start(args) => SERVICE.act("start", args, client, printer).await,
         ServiceVerb::Stop(args) => queue::stop(args, client, printer).await,
@@ -52,6 +53,7 @@ pub(super) async fn run(
         ServiceVerb::Revisions(args) => life::revisions(args, client, printer).await,
         ServiceVerb::Rollback(args) => life::rollback(args, client, printer).await,
         ServiceVerb::Delete(args) => life::delete(args, client, printer).await,
+        ServiceVerb::Role(verb) => role::of_service(verb, client, printer).await,
         ServiceVerb::Deactivate(args) => SERVICE.act("deactivate", args, client, printer).await,
         ServiceVerb::Reactivate(args) => SERVICE.act("reactivate", args, client, printer).await,
     }
@@ -84,6 +86,13 @@ async fn new(
     if let Some(queue) = queue::queue(&args.queue, &args.terms) {
         body.insert("queue".to_owned(), queue);
         terms.retain(|(field, _)| *field != "idleTimeoutMs");
+    }
+    // What no service can have is refused before there is one.
+    let (fleet, terms): (Vec<_>, Vec<_>) = terms
+        .into_iter()
+        .partition(|(field, _)| matches!(*field, "replicas" | "concurrency"));
+    for (field, value) in fleet {
+        body.insert(field.to_owned(), value);
     }
     let worker = queue::worker(&args.queue.worker);
     if worker.is_some() && !args.queue.queue {

@@ -32,6 +32,8 @@ pub(crate) enum Format {
     Json,
     /// One document a row.
     Yaml,
+    /// Cells with commas between them.
+    Csv,
 }
 
 /// Which fields of a row are printed.

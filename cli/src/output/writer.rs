@@ -44,6 +44,7 @@ impl RowWriter {
         self.check(rows)?;
         match self.view.format {
             Format::Table => self.write_table(printer, rows)?,
+            Format::Csv => self.write_csv(printer, rows)?,
             Format::Json => {
                 for row in rows {
                     printer.line(&self.json(row))?;
@@ -115,6 +116,24 @@ impl RowWriter {
         Ok(())
     }
 
+    /// RFC 4180, but for the line ends, which are this system's.
+    fn write_csv(&mut self, printer: &mut Printer, rows: &[Row]) -> Result<(), Error> {
+        let bare = matches!(self.view.selection, Selection::Bare(_));
+        if self.view.header && !self.started && !bare {
+            let names: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
+            printer.line(&names.join(","))?;
+        }
+        self.started = true;
+        for row in rows {
+            let cells = self.columns.iter();
+            let cells: Vec<String> = cells
+                .map(|path| quoted(&field::bare(&self.at(row, path))))
+                .collect();
+            printer.line(&cells.join(","))?;
+        }
+        Ok(())
+    }
+
     fn json(&self, row: &Row) -> String {
         match &self.view.selection {
             Selection::Default => row.json_line(),
@@ -144,6 +163,15 @@ impl RowWriter {
     #[expect(clippy::unused_self, reason = "reads as the row's value in this view")]
     fn at(&self, row: &Row, path: &str) -> Value {
         field::lookup(row.value(), path).unwrap_or(Value::Null)
+    }
+}
+
+/// A cell as it is, or in quotes where it could be read as more than one.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
     }
 }
 
@@ -203,6 +231,15 @@ mod tests {
             text,
             "{\"tags\":[\"x\",\"y\"],\"id\":\"1\"}\n{\"tags\":[],\"id\":\"22\"}\n"
         );
+    }
+
+    #[test]
+    fn csv_quotes_what_has_commas() {
+        let text = print(Format::Csv, Selection::Default, true).unwrap();
+        assert_eq!(text, "id,name,tags\n1,a,\"x,y\"\n22,,[]\n");
+        let text = print(Format::Csv, Selection::Bare("id".into()), true).unwrap();
+        assert_eq!(text, "1\n22\n");
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
     }
 
     #[test]

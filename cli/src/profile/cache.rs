@@ -12,6 +12,7 @@ use super::{Error, files};
 const MARGIN: Duration = Duration::minutes(5);
 
 /// The cache files of one profile.
+#[derive(Clone)]
 pub(crate) struct Cache {
     dir: PathBuf,
     profile: String,
@@ -40,6 +41,17 @@ impl Cache {
     pub(crate) fn token(&self) -> Option<AccessToken> {
         let text = files::read(&self.file("token")).ok()??;
         serde_json::from_str(&text).ok()
+    }
+
+    /// Forgets the access token: the profile is another user's from now on.
+    pub(crate) fn forget_token(&self) -> Result<(), Error> {
+        let path = self.file("token");
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::Write { path, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps an access token.

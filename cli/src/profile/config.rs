@@ -23,6 +23,8 @@ pub(crate) struct Profile {
     pub(crate) url: Option<String>,
     pub(crate) account: Option<String>,
     pub(crate) refresh_token: Option<String>,
+    /// Whom to trust instead of whom the machine trusts.
+    pub(crate) ca_cert: Option<PathBuf>,
 }
 
 // === impl Config ===
@@ -47,6 +49,15 @@ impl Config {
     }
 }
 
+/// A profile to be written.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct NewProfile<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) account: &'a str,
+    pub(crate) refresh_token: &'a str,
+    pub(crate) ca_cert: Option<&'a Path>,
+}
+
 /// Writes a profile to the config file, beside those that are there.
 ///
 /// The first profile becomes the default. What was cached for an older profile of this name is
@@ -54,9 +65,7 @@ impl Config {
 pub(crate) fn write_profile(
     config_dir: &Path,
     name: &str,
-    url: &str,
-    account: &str,
-    refresh_token: &str,
+    profile: NewProfile<'_>,
 ) -> Result<(), Error> {
     if !valid_name(name) {
         return Err(Error::Name(name.to_owned()));
@@ -64,23 +73,16 @@ pub(crate) fn write_profile(
     let path = Config::path(config_dir);
     let _lock = files::lock(config_dir)?;
     let text = files::read(&path)?.unwrap_or_default();
-    let text =
-        with_profile(&text, name, url, account, refresh_token).map_err(|reason| Error::Format {
-            path: path.clone(),
-            reason,
-        })?;
+    let text = with_profile(&text, name, profile).map_err(|reason| Error::Format {
+        path: path.clone(),
+        reason,
+    })?;
     Cache::new(config_dir, name).clear()?;
     files::replace(&path, &text)
 }
 
 /// The text with one profile added or replaced, and what else is in it kept.
-fn with_profile(
-    text: &str,
-    name: &str,
-    url: &str,
-    account: &str,
-    refresh_token: &str,
-) -> Result<String, String> {
+fn with_profile(text: &str, name: &str, profile: NewProfile<'_>) -> Result<String, String> {
     Config::parse(text)?;
     let mut config: Table = toml::from_str(text).map_err(|error| error.message().to_owned())?;
     config.entry("default").or_insert_with(|| name.into());
@@ -90,12 +92,18 @@ fn with_profile(
     let Some(profiles) = profiles.as_table_mut() else {
         return Err("`profile` is not a table".to_owned());
     };
-    let profile = Table::from_iter([
-        ("url".to_owned(), Value::from(url)),
-        ("account".to_owned(), Value::from(account)),
-        ("refresh-token".to_owned(), Value::from(refresh_token)),
+    let mut table = Table::from_iter([
+        ("url".to_owned(), Value::from(profile.url)),
+        ("account".to_owned(), Value::from(profile.account)),
+        (
+            "refresh-token".to_owned(),
+            Value::from(profile.refresh_token),
+        ),
     ]);
-    profiles.insert(name.to_owned(), Value::Table(profile));
+    if let Some(path) = profile.ca_cert {
+        table.insert("ca-cert".to_owned(), path.display().to_string().into());
+    }
+    profiles.insert(name.to_owned(), Value::Table(table));
     toml::to_string(&config).map_err(|error| error.to_string())
 }
 
@@ -103,6 +111,15 @@ fn with_profile(
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    fn new<'a>(url: &'a str, account: &'a str, refresh_token: &'a str) -> NewProfile<'a> {
+        NewProfile {
+            url,
+            account,
+            refresh_token,
+            ca_cert: None,
+        }
+    }
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -112,14 +129,11 @@ mod tests {
     fn a_written_profile_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("a/b");
-        write_profile(
-            &dir,
-            "default",
-            "http://localhost:8080",
-            "snow.testacc",
-            "secret",
-        )
-        .unwrap();
+        let profile = NewProfile {
+            ca_cert: Some(Path::new("/ca.pem")),
+            ..new("http://localhost:8080", "snow.testacc", "secret")
+        };
+        write_profile(&dir, "default", profile).unwrap();
 
         let config = Config::load(&dir).unwrap();
         assert_eq!(config.default.as_deref(), Some("default"));
@@ -127,13 +141,14 @@ mod tests {
         assert_eq!(profile.url.as_deref(), Some("http://localhost:8080"));
         assert_eq!(profile.account.as_deref(), Some("snow.testacc"));
         assert_eq!(profile.refresh_token.as_deref(), Some("secret"));
+        assert_eq!(profile.ca_cert.as_deref(), Some(Path::new("/ca.pem")));
     }
 
     #[test]
     fn only_the_owner_may_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("eai");
-        write_profile(&dir, "default", "http://x", "snow.a", "secret").unwrap();
+        write_profile(&dir, "default", new("http://x", "snow.a", "secret")).unwrap();
         assert_eq!(mode(&dir), 0o700);
         assert_eq!(mode(&Config::path(&dir)), 0o600);
     }
@@ -141,8 +156,8 @@ mod tests {
     #[test]
     fn a_second_profile_leaves_the_first_and_the_default() {
         let dir = tempfile::tempdir().unwrap();
-        write_profile(dir.path(), "one", "http://1", "snow.a", "r1").unwrap();
-        write_profile(dir.path(), "two", "http://2", "snow.b", "r2").unwrap();
+        write_profile(dir.path(), "one", new("http://1", "snow.a", "r1")).unwrap();
+        write_profile(dir.path(), "two", new("http://2", "snow.b", "r2")).unwrap();
         let config = Config::load(dir.path()).unwrap();
         assert_eq!(config.default.as_deref(), Some("one"));
         assert_eq!(config.profile.keys().collect::<Vec<_>>(), ["one", "two"]);
@@ -153,9 +168,7 @@ mod tests {
         let text = with_profile(
             "future = 1\n[profile.x]\nurl = \"u\"\nnew = true\n",
             "y",
-            "",
-            "",
-            "",
+            NewProfile::default(),
         );
         let text = text.unwrap();
         assert!(
@@ -169,7 +182,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::new(dir.path(), "default");
         cache.save_position("p:9").unwrap();
-        write_profile(dir.path(), "default", "http://x", "snow.a", "r").unwrap();
+        write_profile(dir.path(), "default", new("http://x", "snow.a", "r")).unwrap();
         assert_eq!(cache.position().unwrap(), None);
     }
 

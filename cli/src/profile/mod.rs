@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub(crate) use cache::{AccessToken, Cache, replaces};
-pub(crate) use config::{Config, Profile, write_profile};
+pub(crate) use config::{Config, NewProfile, Profile, write_profile};
 
 /// Why a file of `~/.eai` could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -214,6 +214,15 @@ impl Choice<'_> {
 // === impl Chosen ===
 
 impl Chosen {
+    /// Nothing is to run.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            name: "none",
+            reason: "an export is only looked at".into(),
+            backend: None,
+        }
+    }
+
     fn process(process: Process, reason: String) -> Self {
         Self {
             name: "process",

@@ -28,6 +28,22 @@ pub(crate) enum Error {
     NoPlatform { path: PathBuf },
     #[error("{path} holds something else than a platform: choose an empty or new directory with --data-dir DIR", path = .path.display())]
     Foreign { path: PathBuf },
+    #[error("{path} has a platform already: restore into an empty or new directory, with --data-dir DIR; or start without --restore, to go on with what is there", path = .path.display())]
+    NotEmpty { path: PathBuf },
+    #[error("{path} has a restore that did not come to its end: start with the same --restore FILE again, which goes on with it; or remove the directory", path = .path.display())]
+    Unfinished { path: PathBuf },
+    #[error("{path} has a restore of another export that did not come to its end: start with that one again, or choose an empty or new directory with --data-dir DIR", path = .path.display())]
+    OtherExport { path: PathBuf },
+    #[error("{path} has no events: there is nothing to restore", path = .path.display())]
+    EmptyExport { path: PathBuf },
+    #[error(
+        "the events of the export were stored, but the views cannot be folded from them: {reason}"
+    )]
+    Unfoldable { reason: String },
+    #[error("it was interrupted before there was an answer")]
+    Interrupted,
+    #[error("cannot look at an export with the flags of a server: {0}")]
+    Flags(String),
     #[error("`{0}` is not a domain: use letters, digits, dots and hyphens, and no port")]
     Domain(String),
     #[error("{path} belongs to account `{found}`, not `{asked}`: start with --account {found}, or choose another data directory with --data-dir DIR", path = .path.display())]
@@ -38,6 +54,8 @@ pub(crate) enum Error {
     },
     #[error(transparent)]
     Name(#[from] eai_core::names::Error),
+    #[error(transparent)]
+    Tls(#[from] eai_proxy::listener::TlsError),
     #[error(transparent)]
     Url(#[from] eai_proxy::api::BadUrl),
     #[error(transparent)]
@@ -53,6 +71,8 @@ pub(crate) enum Error {
     },
     #[error(transparent)]
     Views(eai_projections::Error),
+    #[error("failed to tell the NATS server who may watch: {0}. Start again")]
+    Monitors(#[from] eai_proxy::api::NotTold),
     #[error(transparent)]
     Executor(#[from] eai_executors::executor::Error),
     #[error("jobs cannot run with `{asked}`: {reason}. Or start with --backend auto")]

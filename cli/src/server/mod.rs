@@ -7,17 +7,23 @@ mod backend;
 mod bootstrap;
 mod connector;
 mod data_dir;
+pub(crate) mod doctor;
 mod error;
 mod health_files;
 mod images;
 mod logging;
+mod monitors;
 mod nats;
+mod places;
 mod profile;
+mod replay;
+mod restore;
 mod roles;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod share;
 mod signals;
+mod tls;
 mod work;
 
 use std::path::Path;
@@ -26,7 +32,7 @@ use std::sync::Arc;
 use eai_executors::executor::Stop;
 use eai_proxy::api::{Readiness, Shared, Urls};
 use eai_proxy::ingress::{self, Ingress};
-use eai_proxy::listener::{Limits, Sites, serve};
+use eai_proxy::listener::{Limits, Sites, Tls, serve};
 use eai_proxy::routing::{self, Routing};
 use eai_proxy::traffic::{Teller, Traffic};
 use tokio::net::TcpListener;
@@ -34,12 +40,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use error::Error;
+pub(crate) use replay::Replay;
 
 use crate::args::ServeArgs;
 use crate::error::ExitStatus;
 use crate::output::Printer;
 use connector::JobConnector;
 use data_dir::DataDir;
+use restore::{Begin, Restoring};
 use roles::Roles;
 use signals::Reason;
 
@@ -48,7 +56,16 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     logging::start(args.log_format);
     let mut stop = signals::listen()?;
     check_domain(&args.domain)?;
-    let data = DataDir::open(&args.data_dir, args.account.as_deref(), args.nats_port)?;
+    // Verified before anything is made for it.
+    let restoring = args
+        .restore
+        .as_deref()
+        .map(Restoring::verified)
+        .transpose()?;
+    let beginning = restoring.as_ref().map(Restoring::beginning);
+    let account = args.account.as_deref();
+    let data = DataDir::open(&args.data_dir, account, args.nats_port, beginning.as_ref())?;
+    let tls = tls::load(&args)?;
     // Bound before anything is started, so that a taken port costs nothing.
     let listener = TcpListener::bind(args.listen)
         .await
@@ -61,12 +78,13 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
         .map_or(args.listen.port(), |address| address.port());
     let urls = match &args.external_url {
         Some(url) => Urls::external(&args.domain, url)?,
-        None => Urls::of_listener(&args.domain, port),
+        None => Urls::of_listener(&args.domain, port, tls.is_some()),
     };
 
+    let begin = restoring.as_ref().map_or(Begin::AsItIs, Begin::From);
     let (readiness, ready) = watch::channel(Readiness::Starting);
     let started = tokio::select! {
-        started = Roles::start(&args, &data, urls.clone(), ready) => started?,
+        started = Roles::start(&args, &data, begin, urls.clone(), ready) => started?,
         _ = stop.recv() => return Ok(ExitStatus::Success),
     };
     let roles = Box::new(started);
@@ -74,9 +92,14 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     let (traffic, teller) = traffic(&args, &data, &roles.platform);
     let told = CancellationToken::new();
     let teller = tokio::spawn(teller.run(told.clone()));
+    let window = args.scale_down_after.into();
+    let scaler = traffic.scaler(Arc::clone(&roles.platform), window);
+    let scaling = tokio::spawn(scaler.run());
     let site = site(&args, &roles.platform, traffic);
     let limits = Limits::default();
-    let serving = serve(listener, &site, limits, served.clone()).map_err(Error::Threads)?;
+    let newest = tls.as_ref().map(Tls::newest);
+    let serving = serve(listener, &site, limits, newest, served.clone()).map_err(Error::Threads)?;
+    let reloading = tls.map(tls::reload).transpose()?;
     let serving = tokio::spawn(serving);
     let draining = tokio::spawn(routing::drain(Arc::clone(&roles.platform)));
 
@@ -93,6 +116,7 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
         tokio::select! {
             reason = stop.recv() => break reason,
             () = roles.platform.views.until_sound(), if !announced => {
+                data.restored()?;
                 printer.line(&format!("ready {}", urls.platform()))?;
                 printer.flush()?;
                 announced = true;
@@ -105,6 +129,10 @@ pub(crate) async fn run(args: ServeArgs, printer: &mut Printer) -> Result<ExitSt
     serving.await.map_err(Error::Task)?;
     // What it waits for, it finds again at the next start.
     draining.abort();
+    if let Some(reloading) = reloading {
+        reloading.abort();
+    }
+    scaling.abort();
     told.cancel();
     teller.await.map_err(Error::Task)?;
     roles.stop(end_of_runs(reason, args.keep_jobs)).await?;
@@ -130,7 +158,10 @@ fn site(args: &ServeArgs, platform: &Shared, traffic: Traffic) -> Sites<Routing,
     }
     let ingress = Ingress::new(routing, JobConnector, settings);
     let queues = eai_proxy::task::front(Arc::clone(platform));
-    Sites::new(eai_proxy::api::router(Arc::clone(platform)), ingress).with_queues(queues)
+    let doors = eai_proxy::door::on_hosts(Arc::clone(platform));
+    Sites::new(eai_proxy::api::router(Arc::clone(platform)), ingress)
+        .with_queues(queues)
+        .with_doors(doors)
 }
 
 /// Who ends the platform by hand is done with its jobs; who terminates it may start it again.

@@ -11,7 +11,7 @@ use crate::args::ServeArgs;
 use crate::env;
 use crate::error::Error;
 use crate::output::Printer;
-use crate::profile::{Config, write_profile};
+use crate::profile::{Config, NewProfile, write_profile};
 use crate::server;
 
 /// Writes the profile, unless it is there and good, or is that of another platform.
@@ -52,6 +52,13 @@ pub(crate) fn write(
         .tokens
         .claims(admin, account.clone(), Kind::Refresh, Uuid::new_v4(), now);
     let token = platform.tokens.sign(&claims).map_err(server::Error::from)?;
-    write_profile(&folder, &name, &url, account.as_str(), &token)?;
+    let known = config.profile.get(&name);
+    let new = NewProfile {
+        url: &url,
+        account: account.as_str(),
+        refresh_token: &token,
+        ca_cert: known.and_then(|known| known.ca_cert.as_deref()),
+    };
+    write_profile(&folder, &name, new)?;
     Ok(())
 }

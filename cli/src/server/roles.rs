@@ -9,23 +9,29 @@ use eai_core::log::tasks::{Purger, Tasks};
 use eai_core::log::{
     self, Connection, Fsync, Log, LogKind, Settings, check_server, connect, set_up, set_up_tasks,
 };
-use eai_executors::executor::Stop;
-use eai_projections::Views;
+use eai_executors::executor::{RunTokens, Stop};
+use eai_projections::{Store, Views};
 use eai_proxy::api::{Facts, Imports, MOST_FOLLOWERS, Platform, Readiness, Shared, Urls};
-use eai_proxy::auth::Tokens;
+use eai_proxy::auth::{Gate, Rates, RunOf, Tokens};
 use eai_proxy::content::{self, Contents};
+use eai_proxy::door::Codes;
+use eai_proxy::metrics::Meters;
 use eai_proxy::task;
 use nkeys::KeyPair;
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use super::backend;
+use super::backend::{self, Chosen};
 use super::bootstrap;
 use super::data_dir::DataDir;
 use super::images::BackendImages;
-use super::nats::{self, Search, Supervisor, Timeouts};
+use super::monitors::NatsMonitors;
+use super::nats::{self, Search, Supervisor, Timeouts, WebSocket};
+use super::places::places;
+use super::restore::Begin;
 use super::work::{Alive, Parts, Work};
 use crate::args::ServeArgs;
 
@@ -73,6 +79,8 @@ struct Stored {
     objects: Objects,
     output: Output,
     purger: Connection,
+    /// May tell the server of accounts.
+    system: Connection,
 }
 
 impl Roles {
@@ -80,6 +88,7 @@ impl Roles {
     pub(crate) async fn start(
         args: &ServeArgs,
         data: &DataDir,
+        begin: Begin<'_>,
         urls: Urls,
         readiness: watch::Receiver<Readiness>,
     ) -> Result<Self, Error> {
@@ -88,6 +97,10 @@ impl Roles {
             account: data.account().to_string(),
             platform: data.platform().to_string(),
             port: data.nats_port(),
+            websocket: args.nats_websocket.map(|address| WebSocket {
+                address,
+                origins: args.nats_websocket_origin.clone(),
+            }),
             search: Search::from_process(args.nats_server.clone()),
             log_max_bytes: log_bytes(args),
             tasks_max_bytes: tasks_bytes(args),
@@ -96,7 +109,11 @@ impl Roles {
             timeouts: Timeouts::default(),
         })
         .await?;
-        match Self::on(&supervisor, args, data, urls, readiness).await {
+        let started = tokio::select! {
+            started = Self::on(&supervisor, (args, data, begin), urls, readiness) => started,
+            () = begin.given_up() => Err(Error::Interrupted),
+        };
+        match started {
             Ok((platform, work, background)) => Ok(Self {
                 platform,
                 work,
@@ -113,8 +130,7 @@ impl Roles {
 
     async fn on(
         supervisor: &Supervisor,
-        args: &ServeArgs,
-        data: &DataDir,
+        (args, data, begin): (&ServeArgs, &DataDir, Begin<'_>),
         urls: Urls,
         readiness: watch::Receiver<Readiness>,
     ) -> Result<(Shared, Work, Background), Error> {
@@ -125,30 +141,16 @@ impl Roles {
             objects,
             output,
             purger,
+            system,
         } = open_logs(args, data, supervisor).await?;
+        begin.put_back(&log, data).await?;
         let store = eai_projections::open(&data.views())
             .await
             .map_err(Error::Views)?;
         let views = store.views();
         let stop = CancellationToken::new();
         let projector = tokio::spawn(store.projector(log.clone()).run(stop.clone()));
-        // A platform whose views are halted still comes up, to say why and to let them be rebuilt; but
-        // nothing is added to a log that is not the one they were folded from.
-        match store.check(&log).await {
-            Ok(()) => match bootstrap::found(&log, data).await {
-                Ok(sequence) => {
-                    if let Err(error) = views.until(sequence, VIEWS_DEADLINE).await {
-                        tracing::warn!(%error, "views.late");
-                    }
-                }
-                Err(Error::Log { step, source }) => store
-                    .halt_on_damage(source)
-                    .map_err(|source| Error::Log { step, source })?,
-                Err(error) => return Err(error),
-            },
-            Err(_) if views.halted().is_some() => {}
-            Err(error) => return Err(Error::Views(error)),
-        }
+        found(&store, &log, data, begin).await?;
         let mut scrubber = tokio::spawn(store.clone().scrub(log.clone(), stop.clone()));
         // A log of usual size is read whole before anything is served from it; a large one meanwhile.
         if let Ok(scrubbed) = tokio::time::timeout(SCRUB_HEAD_START, &mut scrubber).await {
@@ -156,23 +158,32 @@ impl Roles {
         }
 
         let seed = supervisor.signing_key();
-        let chosen = Box::pin(backend::choose(args, data)).await?;
+        let chosen = if begin.only_looks() {
+            Chosen::nothing()
+        } else {
+            Box::pin(backend::choose(args, data)).await?
+        };
         // Asked first: what is alive is not loaded from views that turn out not to be sound.
         let damaged = is_damaged(&log, &views).await?;
         let tasks = Tasks::new(tasks);
         let alive = Alive::load(&views, &log, &tasks).await?;
-        let facts = Facts {
-            platform: data.platform(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            url: urls.platform(),
-            nats_url: supervisor.url(),
-            monitor_creds: supervisor.monitor_file().display().to_string(),
-            data_directory: data.path().display().to_string(),
-            backend: chosen.name.into(),
-            backend_reason: chosen.reason.clone(),
-            nats_version: supervisor.version().to_string(),
-        };
+        if let Some(reason) = views.halted()
+            && !matches!(begin, Begin::AsItIs)
+        {
+            return Err(Error::Unfoldable { reason });
+        }
+        if let Begin::From(restoring) = begin {
+            restoring.interrupt(&log, &alive.live, data).await?;
+        }
+        let facts = facts(supervisor, data, &urls, &chosen);
         let tokens = Tokens::new(data.platform(), copy(seed)?);
+        let nats = (system, log.connection().clone());
+        let monitors = NatsMonitors::new(
+            supervisor.keys().clone(),
+            data.account().clone(),
+            nats,
+            views.clone(),
+        );
         let tools = (log.clone(), objects.clone(), output.clone(), tasks.clone());
         let platform = Platform {
             log,
@@ -182,20 +193,34 @@ impl Roles {
             queues: alive.queues.clone(),
             purger: Purger::new(tasks.clone(), purger),
             tasks,
-            contents: Contents::new(objects, data.path().to_owned()),
+            contents: Contents::new(objects, data.path().to_owned(), data.is_restored()),
             output,
             images: Imports::new(Arc::new(BackendImages::new(&chosen))),
             follower_slots: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
             store,
             views,
             tokens,
+            monitors: Arc::new(monitors),
+            gate: Gate::default(),
+            rates: Rates::new(args.api_rate),
+            meters: Meters::default(),
+            codes: Codes::default(),
+            account: data.account().clone(),
             urls,
+            places: places(data.path()),
             facts,
             readiness,
         };
         let platform = Arc::new(platform);
-        let parts = Parts::new(args, data, platform.urls.platform(), &chosen, tools);
-        let work = if damaged {
+        if !damaged {
+            // What a platform that was killed had in the log and not told yet.
+            platform.monitors.settle().await?;
+        }
+        let runs = (platform.urls.platform(), run_tokens(&platform));
+        let parts = Parts::new(args, data, runs, &chosen, tools);
+        let work = if begin.only_looks() {
+            Work::none(alive)
+        } else if damaged {
             Work::once_sound(alive, parts, platform.views.clone())
         } else {
             Box::pin(Work::start(alive, parts)).await?
@@ -233,6 +258,59 @@ impl Roles {
         self.supervisor.stop().await?;
         Ok(())
     }
+}
+
+/// Makes what a platform begins with, where the views may be believed.
+async fn found(store: &Store, log: &Log, data: &DataDir, begin: Begin<'_>) -> Result<(), Error> {
+    let views = store.views();
+    // A platform whose views are halted still comes up, to say why and to let them be rebuilt; but
+    // nothing is added to a log that is not the one they were folded from.
+    match store.check(log).await {
+        Ok(()) if begin.only_looks() => {}
+        Ok(()) => match bootstrap::found(log, data).await {
+            Ok(sequence) => {
+                if let Err(error) = views.until(sequence, VIEWS_DEADLINE).await {
+                    tracing::warn!(%error, "views.late");
+                }
+            }
+            Err(Error::Log { step, source }) => store
+                .halt_on_damage(source)
+                .map_err(|source| Error::Log { step, source })?,
+            Err(error) => return Err(error),
+        },
+        Err(_) if views.halted().is_some() => {}
+        Err(error) => return Err(Error::Views(error)),
+    }
+    Ok(())
+}
+
+/// What the platform tells of itself.
+fn facts(supervisor: &Supervisor, data: &DataDir, urls: &Urls, chosen: &Chosen) -> Facts {
+    Facts {
+        platform: data.platform(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        url: urls.platform(),
+        nats_url: supervisor.url(),
+        monitor_creds: supervisor.monitor_file().display().to_string(),
+        data_directory: data.path().display().to_string(),
+        backend: chosen.name.into(),
+        backend_reason: chosen.reason.clone(),
+        nats_version: supervisor.version().to_string(),
+    }
+}
+
+/// What gives runs the tokens that they act for their services with.
+fn run_tokens(platform: &Arc<Platform>) -> RunTokens {
+    let platform = Arc::clone(platform);
+    RunTokens::new(move |account, job, run| {
+        let of = RunOf { job, run };
+        let now = OffsetDateTime::now_utc();
+        let claims = platform.tokens.of_run(of, account.clone(), now);
+        let token = platform.tokens.sign(&claims);
+        token
+            .inspect_err(|error| tracing::error!(%error, "run.token"))
+            .ok()
+    })
 }
 
 /// Whether the views are halted, or come to be so on their way to the end of the log.
@@ -278,6 +356,7 @@ async fn open_logs(
     let settings = Settings {
         platform: data.platform(),
         deadline: COMMAND_DEADLINE,
+        snapshots: Some(data.path().join("snapshots")),
         #[cfg(feature = "sabotage")]
         sabotage: super::sabotage::from_environment()?,
     };
@@ -308,6 +387,7 @@ async fn open_logs(
         objects,
         output,
         purger: cleaner,
+        system,
     })
 }
 

@@ -10,7 +10,7 @@ use eai_core::log::output::Output;
 use eai_core::log::tasks::{self, Tasks};
 use eai_core::log::{Beats, Controller, Log, Policies, Queues, Usual, WorkerBeats};
 use eai_executors::backend::Backend;
-use eai_executors::executor::{Executor, Settings, Stop, Tools};
+use eai_executors::executor::{Executor, RunTokens, Settings, Stop, Tools};
 use eai_projections::Views;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,6 +42,7 @@ pub(crate) struct Work {
 
 /// Whether it runs already.
 enum Start {
+    Never,
     Done(Started),
     Awaited(JoinHandle<Result<Started, Error>>),
 }
@@ -123,7 +124,7 @@ impl Parts {
     pub(crate) fn new(
         args: &ServeArgs,
         data: &DataDir,
-        console_url: String,
+        (console_url, tokens): (String, RunTokens),
         chosen: &Chosen,
         (log, objects, output, tasks): (Log, Objects, Output, Tasks),
     ) -> Self {
@@ -137,6 +138,7 @@ impl Parts {
             cache: data.path().join("cache"),
             default_image: args.default_image.as_ref().map(ToString::to_string),
             terms: Terms::new(args.executor_lease.into()),
+            tokens: Some(tokens),
         };
         Self {
             settings,
@@ -199,7 +201,17 @@ impl Work {
         })
     }
 
-    /// The same once the views, which are halted, were folded anew: nothing may be decided on them before.
+    /// Nothing is taken up, and nothing decided.
+    pub(crate) fn none(alive: Alive) -> Self {
+        let (stop, _) = watch::channel(Stop::No);
+        Self {
+            alive,
+            started: Start::Never,
+            stop,
+        }
+    }
+
+    /// Does what [`Work::start`] does once the views, which are halted, were folded anew: nothing may be decided on them before.
     pub(crate) fn once_sound(alive: Alive, parts: Parts, views: Views) -> Self {
         let (stop, stopped) = watch::channel(Stop::No);
         let of = alive.parts();
@@ -222,6 +234,7 @@ impl Work {
     /// Ends what runs here; runs of jobs go on, or end first.
     pub(crate) async fn stop(self, how: Stop) -> Result<(), Error> {
         let started = match self.started {
+            Start::Never => None,
             Start::Done(started) => Some(started),
             // Where it failed, that was said when it happened.
             Start::Awaited(task) if task.is_finished() => task.await.map_err(Error::Task)?.ok(),

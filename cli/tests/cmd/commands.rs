@@ -98,7 +98,7 @@ fn mine_is_the_default_of_account_user_and_organization() {
     assert!(
         eai.run("user get someone")
             .failed(1)
-            .contains("user `someone` not found")
+            .contains("(http: 404, not-found)")
     );
 }
 

@@ -200,3 +200,27 @@ fn an_event_is_printed_as_it_is_stored() {
         "42  e\n"
     );
 }
+
+#[test]
+fn a_list_asks_for_one_more_and_says_where_to_go_on() {
+    let platform = Platform::start(|_| list(5..=7));
+    let eai = Eai::with_token(&platform);
+    let output =
+        eai.run("events ls -n 2 --kind job --actor platform --until 9 --since 5 --field sequence");
+    assert!(
+        output.stderr.contains("go on with `--since 7`"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), "5\n6\n"));
+    let query = &platform.requests()[0].query;
+    for (name, value) in [
+        ("kind", "job"),
+        ("actor", "platform"),
+        ("since", "5"),
+        ("until", "9"),
+        ("limit", "3"),
+    ] {
+        assert_eq!(query[name], value, "{name}");
+    }
+}

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::glob::Glob;
@@ -44,7 +45,8 @@ pub struct Document {
 }
 
 /// What happened to a file since another version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "FileStatus")]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It was not there.

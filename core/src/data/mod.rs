@@ -30,7 +30,7 @@ pub struct DataAggregate;
 pub type State = Option<Data>;
 
 /// A data resource that was made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
     /// How it was made.
     pub created: Created,

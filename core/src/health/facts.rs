@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use time::OffsetDateTime;
 
 use crate::ids::JobId;
@@ -38,7 +39,9 @@ pub struct Facts {
 }
 
 /// How many tasks there are in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
+)]
 pub struct Tasks {
     /// They wait for a worker.
     pub pending: u64,
@@ -51,7 +54,9 @@ pub struct Tasks {
 }
 
 /// How many things were cleared away lately.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
+)]
 pub struct Cleanup {
     /// Tasks that were done.
     pub done: u64,

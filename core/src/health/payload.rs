@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
@@ -16,7 +17,7 @@ pub const SCHEMA: &str = "agi.service.health.v1";
 pub const WINDOW: Duration = Duration::minutes(10);
 
 /// The health of a queue service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// `agi.service.health.v1`.
     pub schema: String,
@@ -70,7 +71,7 @@ pub struct Health {
 }
 
 /// The health of a worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerHealth {
     /// Its name.
     pub worker: String,
@@ -87,7 +88,7 @@ pub struct WorkerHealth {
 }
 
 /// The answer to a question for the status.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusReply {
     /// `running`, `degraded`, `idle`, `stopped` or `error`.
     pub status: String,

@@ -15,7 +15,7 @@ use super::{Claimed, Ended, Submitted};
 pub type State = Option<Job>;
 
 /// A job that was submitted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// How it was submitted.
     pub submitted: Submitted,

@@ -47,6 +47,7 @@ impl Log {
                         0 => Some(state.submitted(&job, None)?),
                         _ => None,
                     },
+                    traceparent: context.traceparent,
                 });
             }
             *activated.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::Instant;
 
-use super::Error;
 use super::live::{Change, Live, LiveService};
+use super::{Error, Log, PolicyName};
 use crate::ids::ServiceId;
 
 /// How long after a failure what was meant is tried again.
@@ -18,13 +18,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Agenda {
     /// Its name, for what is said when a look fails.
-    policy: &'static str,
+    policy: PolicyName,
+    log: Log,
     live: Live,
     concerns: fn(&LiveService) -> bool,
     minds_executors: bool,
     changes: broadcast::Receiver<Change>,
     due: BTreeSet<ServiceId>,
     timers: BTreeMap<ServiceId, Instant>,
+    /// Those that a look at failed last time.
+    stuck: BTreeSet<ServiceId>,
 }
 
 // === impl Agenda ===
@@ -32,18 +35,20 @@ pub(super) struct Agenda {
 impl Agenda {
     /// All services that concern a policy are due at first.
     pub(super) fn new(
-        policy: &'static str,
-        live: &Live,
+        policy: PolicyName,
+        (log, live): (&Log, &Live),
         concerns: fn(&LiveService) -> bool,
     ) -> Self {
         let mut agenda = Self {
             policy,
+            log: log.clone(),
             changes: live.changes(),
             live: live.clone(),
             concerns,
             minds_executors: false,
             due: BTreeSet::new(),
             timers: BTreeMap::new(),
+            stuck: BTreeSet::new(),
         };
         agenda.look_at_everything();
         agenda
@@ -66,7 +71,8 @@ impl Agenda {
 
     /// A service was looked at, and is to be again after some time, or once something changes about it.
     pub(super) fn looked_at(&mut self, id: ServiceId, looked: Result<Option<Duration>, Error>) {
-        let policy = self.policy;
+        let (policy, failed) = (self.policy.as_str(), is_failure(&looked));
+        mark(&self.log, self.policy, &mut self.stuck, id, failed);
         let again = match looked {
             Ok(again) => again,
             Err(Error::Refused(refusal)) => {
@@ -129,5 +135,30 @@ impl Agenda {
         let services = self.live.services().into_iter();
         let concerned = services.filter(|service| (self.concerns)(service));
         self.due.extend(concerned.map(|service| service.id));
+    }
+}
+
+/// Whether a policy could not do what it meant: a refusal says that it need not any more.
+pub(super) fn is_failure<T>(looked: &Result<T, Error>) -> bool {
+    !matches!(looked, Ok(_) | Err(Error::Refused(_)))
+}
+
+/// Notes how a look at a service ended.
+pub(super) fn mark(
+    log: &Log,
+    policy: PolicyName,
+    stuck: &mut BTreeSet<ServiceId>,
+    id: ServiceId,
+    failed: bool,
+) {
+    let meters = log.meters();
+    let changed = if failed {
+        meters.failed();
+        stuck.insert(id)
+    } else {
+        stuck.remove(&id)
+    };
+    if changed {
+        meters.set_stuck(policy, stuck.len());
     }
 }

@@ -163,7 +163,7 @@ impl Log {
             progress.doubt = Some("no answer to what was sent".into());
             let reason = match self.inner.publisher.publish(&draft.messages).await {
                 Published::Stored(last) => {
-                    self.stored(&draft, &known, last)?;
+                    self.stored(&draft, parts, &known, last)?;
                     return Ok(Outcome {
                         sequence: last,
                         events: draft.messages.len(),
@@ -173,6 +173,7 @@ impl Log {
                 Published::Full if doubt.is_none() => return Err(Error::Full(self.kind())),
                 Published::Full => "the log has no room".into(),
                 Published::Conflict(reason) => {
+                    self.inner.meters.conflict();
                     progress.doubt = doubt;
                     reason
                 }
@@ -295,7 +296,7 @@ impl Log {
             commandid: context.id,
             correlationid: context.correlation,
             causationid: context.causation,
-            traceparent: context.traceparent.as_deref().map(Into::into),
+            traceparent: context.traceparent.map(|trace| trace.to_string().into()),
             prevhash,
             data: &decided.data,
         };
@@ -318,7 +319,13 @@ impl Log {
     }
 
     /// Folds what was just stored, so that the next command needs no read.
-    fn stored(&self, draft: &Draft, histories: &[SharedHistory], last: u64) -> Result<(), Error> {
+    fn stored(
+        &self,
+        draft: &Draft,
+        parts: &[Box<dyn AnyPart>],
+        histories: &[SharedHistory],
+        last: u64,
+    ) -> Result<(), Error> {
         let first = last + 1 - draft.messages.len() as u64;
         for (sequence, (message, owner)) in (first..).zip(draft.messages.iter().zip(&draft.owners))
         {
@@ -333,6 +340,8 @@ impl Log {
             let mut history = histories[*owner].lock();
             history.loaded = true;
             history.apply(&event)?;
+            let address = parts[*owner].address();
+            self.inner.snapshots.keep(address, &mut history);
         }
         Ok(())
     }

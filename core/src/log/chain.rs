@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{Error, Recorded};
 use crate::digest::Digest;
-use crate::envelope::Envelope;
+use crate::envelope::{self, Envelope};
 use crate::subject::Parts;
 
 /// The newest hash of every aggregate that was read, for a reader of the whole log.
@@ -18,17 +18,19 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Takes the next event of the log. A gap or a broken chain is an error that names the event.
-    pub fn follow<'a>(&mut self, event: &'a Recorded) -> Result<Envelope<'a>, Error> {
+    /// Takes the next event of the log; none where the bytes are no document. A gap or a broken chain is an error that
+    /// names the event.
+    pub fn follow<'a>(&mut self, event: &'a Recorded) -> Result<Option<Envelope<'a>>, Error> {
         follows(self.last_sequence, event.sequence)?;
-        let envelope = read(event)?;
+        let envelope = look(event)?.ok();
         let key = aggregate_key(&event.subject);
-        if let Some(head) = self.heads.get_mut(key) {
-            links(event.sequence, &envelope, *head)?;
-            *head = event.digest();
-        } else {
-            links(event.sequence, &envelope, Digest::ZERO)?;
-            self.heads.insert(key.into(), event.digest());
+        let head = self.heads.get(key).copied();
+        if let Some(envelope) = &envelope {
+            links(event.sequence, envelope, head.unwrap_or(Digest::ZERO))?;
+        }
+        match self.heads.get_mut(key) {
+            Some(head) => *head = event.digest(),
+            None => drop(self.heads.insert(key.into(), event.digest())),
         }
         self.last_sequence = event.sequence;
         Ok(envelope)
@@ -37,6 +39,12 @@ impl Chain {
     /// The hash of the newest event of an aggregate, by its [`aggregate_key`].
     pub fn head(&self, aggregate: &str) -> Option<Digest> {
         self.heads.get(aggregate).copied()
+    }
+
+    /// The newest hash of each aggregate, by its [`aggregate_key`].
+    pub fn heads(&self) -> impl Iterator<Item = (&str, Digest)> {
+        let heads = self.heads.iter();
+        heads.map(|(key, head)| (key.as_ref(), *head))
     }
 
     /// How many aggregates were seen.
@@ -66,25 +74,40 @@ pub fn follows(last: u64, sequence: u64) -> Result<(), Error> {
 
 /// The document, if it is one and belongs where it stands.
 pub fn read(event: &Recorded) -> Result<Envelope<'_>, Error> {
+    look(event)?.map_err(|error| damaged(event, &error.to_string()))
+}
+
+fn damaged(event: &Recorded, what: &str) -> Error {
     let Recorded {
         sequence, subject, ..
     } = event;
-    let damaged = |what: String| Error::Damaged(format!("event {sequence} ({subject}): {what}"));
-    let envelope = event
-        .envelope()
-        .map_err(|error| damaged(error.to_string()))?;
-    let parts = Parts::read(subject).ok_or_else(|| damaged("not an event's subject".into()))?;
-    let event_type = envelope
-        .type_parts()
-        .map_err(|error| damaged(error.to_string()))?;
+    Error::Damaged(format!("event {sequence} ({subject}): {what}"))
+}
+
+/// The document that belongs where it stands; or, where the bytes are none at all, why they are not.
+///
+/// No platform stores such bytes. What becomes of a stored event by damage shows all the same: the next event of its
+/// aggregate does not follow it. So they are passed over like an event of a type that is not known, and their hash is
+/// the one that the next event has to carry.
+pub fn look(event: &Recorded) -> Result<Result<Envelope<'_>, envelope::Error>, Error> {
+    let damaged = |what: &str| damaged(event, what);
+    let parts = Parts::read(&event.subject).ok_or_else(|| damaged("not an event's subject"))?;
+    let envelope = match event.envelope() {
+        Ok(envelope) => envelope,
+        Err(error) => return Ok(Err(error)),
+    };
+    let event_type = match envelope.type_parts() {
+        Ok(event_type) => event_type,
+        Err(error) => return Ok(Err(error)),
+    };
     let account = parts.account();
     if (event_type.kind, event_type.name) != (parts.kind, parts.event)
         || envelope.subject.split_once('/') != Some((parts.kind, parts.id))
         || !account.is_ok_and(|account| account.as_str() == envelope.account)
     {
-        return Err(damaged("the document belongs to another subject".into()));
+        return Err(damaged("the document belongs to another subject"));
     }
-    Ok(envelope)
+    Ok(Ok(envelope))
 }
 
 /// The event carries the hash of its aggregate's previous one.
@@ -149,6 +172,31 @@ mod tests {
             let error = read(&event).unwrap_err().to_string();
             assert!(error.contains("event 7"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_document_stands_in_the_chain_by_its_bytes() {
+        let subject = "snow.testacc.service.1.started";
+        let at = |sequence, payload: Vec<u8>| Recorded {
+            sequence,
+            subject: format!("eai.event.{subject}"),
+            payload: payload.into(),
+        };
+        let first = event(subject, "service/1", "snow.testacc");
+        let first = at(1, first.payload.to_vec());
+        let noise = at(2, b"{}".to_vec());
+        let follows = |prevhash: Digest| {
+            let text = String::from_utf8(first.payload.to_vec()).unwrap();
+            let text = text.replace(&Digest::ZERO.to_string(), &prevhash.to_string());
+            at(3, text.into_bytes())
+        };
+        for (third, is_good) in [(noise.digest(), true), (first.digest(), false)] {
+            let mut chain = Chain::default();
+            assert!(chain.follow(&first).unwrap().is_some());
+            assert!(chain.follow(&noise).unwrap().is_none());
+            assert_eq!(chain.follow(&follows(third)).is_ok(), is_good);
+        }
+        assert!(read(&noise).is_err());
     }
 
     #[test]

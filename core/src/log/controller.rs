@@ -13,10 +13,11 @@ use super::keeper::Keeper;
 use super::letters::Letters;
 use super::live::{Change, Live, LiveJob};
 use super::queues::Queues;
+use super::replicator::Replicator;
 use super::roller::Roller;
 use super::upkeep::{Upkeep, Usual};
 use super::watcher::Watcher;
-use super::{Beats, Error, Log};
+use super::{Beats, Error, Log, PolicyName};
 use crate::aggregate::Refusal;
 use crate::command::{Context, Part};
 use crate::ids::{CommandId, JobId, ServiceId};
@@ -38,6 +39,7 @@ pub struct Controller {
     watcher: Watcher,
     keeper: Keeper,
     letters: Letters,
+    replicator: Replicator,
     roller: Roller,
     upkeep: Upkeep,
     drain: Duration,
@@ -65,6 +67,7 @@ impl Controller {
         let watcher = Watcher::new(log.clone(), live.clone(), beats, terms);
         let letters = Letters::new(log.clone(), queues.tasks().clone());
         let keeper = Keeper::new(log.clone(), live.clone(), queues);
+        let replicator = Replicator::new(log.clone(), live.clone(), drain);
         let roller = Roller::new(log.clone(), live.clone(), drain);
         let upkeep = Upkeep::new(log.clone(), live.clone(), usual);
         Self {
@@ -73,6 +76,7 @@ impl Controller {
             watcher,
             keeper,
             letters,
+            replicator,
             roller,
             upkeep,
             drain,
@@ -85,6 +89,7 @@ impl Controller {
             () = self.follow() => {}
             () = self.keeper.run() => {}
             () = self.letters.run() => {}
+            () = self.replicator.run() => {}
             () = self.roller.run() => {}
             () = self.upkeep.run() => {}
             never = self.watcher.run() => match never {},
@@ -99,9 +104,12 @@ impl Controller {
             for change in due.drain(..) {
                 if let Err(error) = self.look_at(change).await {
                     tracing::warn!(%error, ?change, "policy.failed");
+                    self.log.meters().failed();
                     failed.push(change);
                 }
             }
+            let meters = self.log.meters();
+            meters.set_stuck(PolicyName::Routes, failed.len());
             let change = tokio::select! {
                 change = changes.recv() => change,
                 () = tokio::time::sleep(PAUSE), if !failed.is_empty() => {
@@ -154,15 +162,7 @@ impl Controller {
         let (Some(service), true) = (job.service, takes_requests) else {
             return Ok(());
         };
-        let command = Command::Switch(Switched {
-            job: id,
-            run: job.run,
-            revision: None,
-            drain_ms: Some(u64::try_from(self.drain.as_millis()).unwrap_or(u64::MAX)),
-        });
-        let part = Part::<ServiceAggregate>::on(job.account.clone(), service, command).boxed();
-        let context = context(id.0, &format!("switch/{}", job.run)).because(job.cause);
-        self.log.execute(&context, &[part]).await.map(drop)
+        switch(&self.log, service, &job, self.drain).await
     }
 
     /// Ends a run whose executor was lost, under the claim that it had.
@@ -222,6 +222,24 @@ impl Controller {
         }
         Ok(())
     }
+}
+
+/// Has requests go to a run that answers.
+pub(super) async fn switch(
+    log: &Log,
+    service: ServiceId,
+    job: &LiveJob,
+    drain: Duration,
+) -> Result<(), Error> {
+    let command = Command::Switch(Switched {
+        job: job.id,
+        run: job.run,
+        revision: None,
+        drain_ms: Some(u64::try_from(drain.as_millis()).unwrap_or(u64::MAX)),
+    });
+    let part = Part::<ServiceAggregate>::on(job.account.clone(), service, command).boxed();
+    let context = context(job.id.0, &format!("switch/{}", job.run)).because(job.cause);
+    log.execute(&context, &[part]).await.map(drop)
 }
 
 /// Asks a run to end.

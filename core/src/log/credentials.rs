@@ -8,7 +8,10 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512_256};
 
+use crate::ids::MonitorId;
 use crate::jws::{self, Algorithm};
+
+use super::monitors;
 
 /// Inbox prefix of the platform's own client, apart from any other user's.
 pub const PLATFORM_INBOX: &str = "_INBOX_platform";
@@ -18,6 +21,11 @@ pub const CLEANER_INBOX: &str = "_INBOX_cleaner";
 
 /// How long credentials of [`User::Setup`] live: long enough to create the streams at a start.
 pub const SETUP_SECONDS: i64 = 300;
+
+/// A user is revoked with all tokens up to this time, in seconds since 1970: no later one is any good either.
+const FOR_EVER: i64 = 253_402_300_799;
+/// The most subscriptions of a reader.
+const MOST_SUBSCRIPTIONS: i64 = 128;
 
 /// Every call that could take away or rewrite what is in the log. `deny_delete` on a stream could
 /// never be lifted again and doesn't cover deleting the stream, so permissions do it.
@@ -43,6 +51,8 @@ pub enum User {
     System,
     /// Watches one account's live events and says nothing; a user of a monitor account.
     Monitor,
+    /// The same, and reads the account's history through the consumer that is its own.
+    Reader(MonitorId),
 }
 
 /// A user credential as it stands in a `.creds` file.
@@ -72,38 +82,57 @@ pub fn system_account(operator: &KeyPair, account: &str, iat: i64) -> Result<Str
 
 /// The account that holds the log, and shows what was stored to the monitor accounts.
 pub fn platform_account(operator: &KeyPair, account: &str, iat: i64) -> Result<String, jws::Error> {
-    let mut nats = account_claims(json!({
-        "exports": [{"name": "live", "subject": "eai.live.>", "type": "stream"}],
-    }));
+    let mut exports = vec![json!({"name": "live", "subject": "eai.live.>", "type": "stream"})];
+    // A pull is answered with messages, the other calls with one. Where answers go is the server's own subject
+    // here, whatever the monitor says: it could have them delivered to any subject of this account otherwise.
+    for call in monitors::calls("*") {
+        exports.push(json!({
+            "name": call.name, "subject": call.meant, "type": "service",
+            "response_type": if call.streams { "Stream" } else { "Singleton" },
+        }));
+    }
+    let mut nats = account_claims(json!({ "exports": exports }));
     for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
         nats["limits"][limit] = json!(-1);
     }
     mint(operator, account, "EAI", iat, None, nats)
 }
 
-/// The account that watches one account of the platform: no streams of its own, one import.
+/// The account that watches one account of the platform: no streams of its own, its events, and how it reads them.
 ///
-/// `name` is the watched account's full name, such as `snow.testacc` or `snow.testacc.sub`.
+/// `name` is the watched account's full name, such as `snow.testacc` or `snow.testacc.sub`; `revoked` are the public
+/// keys of the users that it has no more.
 pub fn monitor_account(
     operator: &KeyPair,
     account: &str,
     platform_account: &str,
     name: &str,
+    revoked: &[String],
     iat: i64,
 ) -> Result<String, jws::Error> {
-    let nats = account_claims(json!({
-        "imports": [{
-            "name": "live",
-            "subject": live_subjects(name),
-            "account": platform_account,
-            "type": "stream",
-        }],
-    }));
+    let mut imports = vec![json!({
+        "name": "live",
+        "subject": live_subjects(name),
+        "account": platform_account,
+        "type": "stream",
+    })];
+    for call in monitors::calls("*") {
+        imports.push(json!({
+            "name": call.name, "subject": call.meant, "local_subject": call.asked,
+            "account": platform_account, "type": "service",
+        }));
+    }
+    let mut nats = account_claims(json!({ "imports": imports }));
+    if !revoked.is_empty() {
+        let of_all_times = revoked.iter().map(|key| (key.clone(), json!(FOR_EVER)));
+        nats["revocations"] = Value::Object(of_all_times.collect());
+    }
     mint(operator, account, name, iat, None, nats)
 }
 
 /// A user, signed by its account's key.
 pub fn user(kind: User, account: &KeyPair, user: &KeyPair, iat: i64) -> Result<String, jws::Error> {
+    let consumer;
     let (name, publish, subscribe) = match kind {
         User::Platform => {
             let mut deny = DESTRUCTIVE.to_vec();
@@ -130,10 +159,20 @@ pub fn user(kind: User, account: &KeyPair, user: &KeyPair, iat: i64) -> Result<S
             json!({"deny": [">"]}),
             json!({"allow": ["eai.live.>", "_INBOX.>"]}),
         ),
+        User::Reader(id) => {
+            consumer = monitors::consumer(id);
+            let calls = monitors::calls(&consumer).map(|call| call.asked);
+            let subscribe = json!({"allow": ["eai.live.>", "_INBOX.>"]});
+            (consumer.as_str(), json!({ "allow": calls }), subscribe)
+        }
+    };
+    let subscriptions = match kind {
+        User::Reader(_) => MOST_SUBSCRIPTIONS,
+        _ => -1,
     };
     let nats = json!({
         "type": "user", "version": 2, "pub": publish, "sub": subscribe,
-        "subs": -1, "data": -1, "payload": -1,
+        "subs": subscriptions, "data": -1, "payload": -1,
     });
     let exp = (kind == User::Setup).then_some(iat + SETUP_SECONDS);
     mint(account, &user.public_key(), name, iat, exp, nats)
@@ -160,7 +199,8 @@ pub fn read_creds(text: &str) -> Option<Creds> {
     Some(Creds { jwt, key })
 }
 
-/// Whether both tokens are this issuer's and differ at most in when they were minted.
+/// Whether both tokens are this issuer's and differ at most in when they were minted, and in who was revoked: that the
+/// server is told while it runs.
 ///
 /// A token that still says what a new one would say is kept, so that files and configuration
 /// stay the same from start to start.
@@ -170,9 +210,23 @@ pub fn same_but_for_time(one: &str, other: &str, issuer: &KeyPair) -> bool {
         let mut claims: Value = serde_json::from_slice(&claims).ok()?;
         let object = claims.as_object_mut()?;
         object.retain(|key, _| key != "iat" && key != "jti");
+        if let Some(nats) = object.get_mut("nats").and_then(Value::as_object_mut) {
+            nats.remove("revocations");
+        }
         Some(claims)
     };
     timeless(one).is_some_and(|claims| timeless(other) == Some(claims))
+}
+
+/// The users that an account's token revokes; none where it isn't this issuer's.
+pub fn revoked(token: &str, issuer: &KeyPair) -> Vec<String> {
+    let read = || {
+        let claims = jws::verify(token.trim(), issuer, Algorithm::Nkey).ok()?;
+        let claims: Value = serde_json::from_slice(&claims).ok()?;
+        let revocations = claims["nats"]["revocations"].as_object()?;
+        Some(revocations.keys().cloned().collect())
+    };
+    read().unwrap_or_default()
 }
 
 /// The subjects on which the events of one account appear once they are stored.
@@ -250,7 +304,7 @@ mod tests {
         let platform = claims(&platform_account(&op, "AP", 7).unwrap(), &op);
         assert_eq!(platform["nats"]["limits"]["disk_storage"], -1);
         assert_eq!(platform["nats"]["exports"][0]["subject"], "eai.live.>");
-        let monitor = monitor_account(&op, "AM", "AP", "snow.testacc", 7).unwrap();
+        let monitor = monitor_account(&op, "AM", "AP", "snow.testacc", &[], 7).unwrap();
         let system = system_account(&op, "AS", 7).unwrap();
         for token in [monitor, system] {
             assert_eq!(
@@ -264,13 +318,54 @@ mod tests {
     fn a_monitor_account_imports_its_own_events_alone() {
         let op = key(KeyPairType::Operator, 1);
         let subject = |name| {
-            let token = monitor_account(&op, "AM", "AP", name, 7).unwrap();
+            let token = monitor_account(&op, "AM", "AP", name, &[], 7).unwrap();
             claims(&token, &op)["nats"]["imports"].clone()
         };
-        let import = |subject: &str| json!([{"name": "live", "subject": subject, "account": "AP", "type": "stream"}]);
-        assert_eq!(subject("snow.testacc"), import("eai.live.snow.testacc.>"));
+        let import = |subject: &str| json!({"name": "live", "subject": subject, "account": "AP", "type": "stream"});
+        let own = subject("snow.testacc");
+        assert_eq!(own[0], import("eai.live.snow.testacc.>"));
         let nested = subject("snow.testacc.sub.deep");
-        assert_eq!(nested, import("eai.live.snow.testacc-sub-deep.>"));
+        assert_eq!(nested[0], import("eai.live.snow.testacc-sub-deep.>"));
+        let streams = |imports: &Value| {
+            let imports = imports.as_array().unwrap();
+            let of = |import: &&Value| import["type"] == "stream";
+            imports.iter().filter(of).count()
+        };
+        assert_eq!((streams(&own), streams(&nested)), (1, 1));
+    }
+
+    #[test]
+    fn a_reader_may_say_what_its_own_consumer_needs() {
+        let id = MonitorId(uuid::Uuid::from_u128(7));
+        let claims = user_claims(User::Reader(id));
+        let consumer = "monitor-00000000-0000-0000-0000-000000000007";
+        assert_eq!(claims["name"], consumer);
+        assert_eq!(
+            claims["nats"]["pub"],
+            json!({"allow": [
+                format!("eai.history.CONSUMER.MSG.NEXT.EAI_EVENTS.{consumer}"),
+                format!("eai.history.CONSUMER.INFO.EAI_EVENTS.{consumer}"),
+                format!("$JS.ACK.EAI_EVENTS.{consumer}.>"),
+            ]})
+        );
+        assert_eq!(
+            claims["nats"]["sub"],
+            json!({"allow": ["eai.live.>", "_INBOX.>"]})
+        );
+    }
+
+    #[test]
+    fn who_is_revoked_is_read_back_and_no_other_account() {
+        let op = key(KeyPairType::Operator, 1);
+        let account = |revoked: &[String]| {
+            monitor_account(&op, "AM", "AP", "snow.testacc", revoked, 7).unwrap()
+        };
+        let users = ["UA".to_owned(), "UB".to_owned()];
+        let token = account(&users);
+        assert_eq!(revoked(&token, &op), users);
+        assert_eq!(revoked(&token, &key(KeyPairType::Operator, 2)), [""; 0]);
+        assert_eq!(revoked(&account(&[]), &op), [""; 0]);
+        assert!(same_but_for_time(&token, &account(&[]), &op));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::chain::{links, read};
+use super::chain::{links, look};
 use super::history::PAGE;
 use super::{Error, Log, Position};
 use crate::aggregate::{Aggregate, Event};
@@ -20,6 +20,14 @@ impl Log {
         let mut changed = None;
         let mut head = Digest::ZERO;
         let mut from = 1;
+        if let Some((snapshot, last)) = self.snapshot(address, up_to).await?
+            && let Ok(kept) = serde_json::from_str(snapshot.state())
+        {
+            state = kept;
+            changed = look(&last)?.ok().map(|envelope| envelope.time);
+            head = last.digest();
+            from = last.sequence + 1;
+        }
         loop {
             let (events, more) = self
                 .page(&address.filter(), Position::Sequence(from), PAGE)
@@ -29,7 +37,11 @@ impl Log {
                 if sequence > up_to {
                     return Ok((state, changed));
                 }
-                let envelope = read(event)?;
+                from = sequence + 1;
+                let Ok(envelope) = look(event)? else {
+                    head = event.digest();
+                    continue;
+                };
                 links(sequence, &envelope, head)?;
                 head = event.digest();
                 let parts = envelope
@@ -39,7 +51,6 @@ impl Log {
                     .map_err(|source| Error::Unreadable { sequence, source })?;
                 state = A::evolve(state, &decoded);
                 changed = Some(envelope.time);
-                from = sequence + 1;
             }
             if !more || events.is_empty() {
                 return Ok((state, changed));

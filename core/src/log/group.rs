@@ -15,7 +15,7 @@ use super::{Connection, LogKind};
 /// Messages in one batch; the server takes a thousand.
 const MOST: usize = 400;
 /// So many go faster side by side than in a batch, which costs the server more than one write.
-const FEW: usize = 8;
+const FEW: usize = 16;
 
 /// Publishes for one log.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::chain::{links, read};
+use super::chain::{links, look};
 use super::{Error, Log, Position, Recorded};
 use crate::command::{AnyPart, AnyState};
 use crate::digest::Digest;
@@ -26,6 +26,8 @@ pub(super) struct History {
     pub(super) commands: HashMap<CommandId, (u64, Box<str>)>,
     /// Whether it was ever read from the log, or is only assumed to be empty.
     pub(super) loaded: bool,
+    /// How many events came since it was last kept in a snapshot.
+    pub(super) unkept: u32,
 }
 
 // === impl SharedHistory ===
@@ -38,6 +40,7 @@ impl SharedHistory {
             last_digest: Digest::ZERO,
             commands: HashMap::new(),
             loaded: false,
+            unkept: 0,
         })))
     }
 
@@ -52,7 +55,7 @@ impl SharedHistory {
 impl History {
     /// Whether an event follows the last one that was folded, with none in between.
     fn is_next(&self, event: &Recorded) -> Result<bool, Error> {
-        Ok(read(event)?.prevhash == self.last_digest)
+        Ok(look(event)?.is_ok_and(|envelope| envelope.prevhash == self.last_digest))
     }
 
     /// Folds the next event; one that was folded already is passed over.
@@ -61,7 +64,13 @@ impl History {
         if sequence <= self.last_sequence {
             return Ok(());
         }
-        let envelope = read(event)?;
+        self.unkept = self.unkept.saturating_add(1);
+        let Ok(envelope) = look(event)? else {
+            // Nothing was decided by it.
+            self.last_sequence = sequence;
+            self.last_digest = event.digest();
+            return Ok(());
+        };
         links(sequence, &envelope, self.last_digest)?;
         let event_type = envelope
             .type_parts()
@@ -112,6 +121,10 @@ impl Log {
         history: &SharedHistory,
     ) -> Result<(), Error> {
         let filter = address.filter();
+        let is_unread = history.lock().last_sequence == 0;
+        if is_unread {
+            self.recall(address, history).await?;
+        }
         let before = history.lock().last_sequence;
         let end = self.newest(&filter).await?;
         let newest = end.as_ref().map_or(0, |event| event.sequence);
@@ -145,7 +158,9 @@ impl Log {
             }
             reached = history.last_sequence.max(reached);
         }
-        history.lock().loaded = true;
+        let mut history = history.lock();
+        history.loaded = true;
+        self.inner.snapshots.keep(address, &mut history);
         Ok(())
     }
 }

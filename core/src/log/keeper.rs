@@ -9,7 +9,7 @@ use super::controller::context;
 use super::idle::Idle;
 use super::live::{Live, LiveService};
 use super::queues::{Queues, is_planned};
-use super::{Error, Log};
+use super::{Error, Log, PolicyName};
 use crate::aggregate::Refusal;
 use crate::command::Part;
 use crate::health::{Facts, Over, RunIs, Worker};
@@ -37,7 +37,9 @@ impl Keeper {
 
     /// Runs for ever; safe to end at any moment.
     pub(super) async fn run(&self) {
-        let mut agenda = Agenda::new("queue", &self.live, |service| service.queue.is_some());
+        let mut agenda = Agenda::new(PolicyName::Queue, (&self.log, &self.live), |service| {
+            service.queue.is_some()
+        });
         let mut idle = Idle::new(self.queues.tasks().clone());
         loop {
             for id in agenda.take() {

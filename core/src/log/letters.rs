@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::controller::context;
 use super::tasks::{LiveTask, Tasks};
-use super::{Error, Log};
+use super::{Error, Log, PolicyName};
 use crate::command::Part;
 use crate::ids::ServiceId;
 use crate::service::{Command, DeadLetter, DeadLettered, MOST_LETTERS, ServiceAggregate};
@@ -46,9 +46,14 @@ impl Letters {
                 continue;
             };
             match self.tell_all(letters).await {
-                Ok(()) => told = newest,
+                Ok(()) => {
+                    told = newest;
+                    self.log.meters().set_stuck(PolicyName::Letters, 0);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "letters.failed");
+                    self.log.meters().failed();
+                    self.log.meters().set_stuck(PolicyName::Letters, 1);
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -17,6 +17,7 @@ mod connect;
 mod controller;
 mod direct;
 mod error;
+pub mod export;
 mod fold;
 mod group;
 mod history;
@@ -24,18 +25,24 @@ mod idle;
 mod keeper;
 mod kind;
 mod letters;
+mod meters;
+pub mod monitors;
 mod publish;
 mod queues;
 mod read;
+mod replicator;
 mod reserve;
+mod restore;
 mod roller;
 mod settle;
 mod setup;
+mod snapshots;
 mod subscribe;
 mod upkeep;
 mod watcher;
 mod worker_beats;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +55,7 @@ pub use connect::{ConnectError, Connection, connect, connect_with};
 pub use controller::{Controller, Policies};
 pub use error::Error;
 pub use kind::LogKind;
+pub use meters::{Meters, PolicyName};
 pub use queues::Queues;
 pub use read::{Position, Recorded};
 pub use setup::{Fsync, ServerReport, SetupError, check_server, set_up, set_up_tasks};
@@ -64,6 +72,7 @@ use crate::subject::Address;
 use group::Publisher;
 use history::SharedHistory;
 use reserve::Reserve;
+use snapshots::Snapshots;
 
 /// The name of the stream that is the system of record.
 pub const STREAM: &str = "EAI_EVENTS";
@@ -89,17 +98,20 @@ pub struct Settings {
     pub platform: PlatformId,
     /// How long a command may wait for the server before its outcome is reported as unknown.
     pub deadline: Duration,
+    /// The folder for snapshots of long histories; without one, each is read whole.
+    pub snapshots: Option<PathBuf>,
     /// A guard to break.
     #[cfg(feature = "sabotage")]
     pub sabotage: Option<Sabotage>,
 }
 
 impl Settings {
-    /// No guard broken.
+    /// No snapshots, and no guard broken.
     pub fn new(platform: PlatformId, deadline: Duration) -> Self {
         Self {
             platform,
             deadline,
+            snapshots: None,
             #[cfg(feature = "sabotage")]
             sabotage: None,
         }
@@ -120,7 +132,9 @@ struct Inner {
     source: String,
     histories: Cache<Address, SharedHistory>,
     reserve: Reserve,
+    snapshots: Snapshots,
     publisher: Publisher,
+    meters: Meters,
 }
 
 impl Log {
@@ -143,6 +157,8 @@ impl Log {
         let publisher = Publisher::new(kind, connection.clone());
         let source = crate::envelope::source_urn(settings.platform);
         let histories = Cache::new(CACHED_AGGREGATES);
+        // Tasks are many, and each is short.
+        let folder = settings.snapshots.clone().filter(|_| kind.is_whole());
         Ok(Self {
             inner: Arc::new(Inner {
                 kind,
@@ -151,7 +167,9 @@ impl Log {
                 source,
                 histories,
                 reserve,
+                snapshots: Snapshots::new(folder),
                 publisher,
+                meters: Meters::default(),
             }),
         })
     }
@@ -164,6 +182,11 @@ impl Log {
     /// Which log it is.
     pub fn kind(&self) -> LogKind {
         self.inner.kind
+    }
+
+    /// What happened in this process, as numbers.
+    pub fn meters(&self) -> &Meters {
+        &self.inner.meters
     }
 
     /// Bytes stored and bytes allowed, as last seen.

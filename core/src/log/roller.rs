@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 use super::agenda::Agenda;
 use super::controller::{cancel, context};
 use super::live::{Live, LiveService};
-use super::{Error, Log};
+use super::{Error, Log, PolicyName};
 use crate::command::Part;
 use crate::ids::ServiceId;
 use crate::policy::{Drains, Intent, on_rollout};
-use crate::service::{Command, Draining, Service, ServiceAggregate};
+use crate::service::{Activated, Command, Draining, Service, ServiceAggregate};
 use crate::subject::Address;
 
 /// Moves requests from one run to the next.
@@ -33,7 +33,8 @@ impl Roller {
     /// Runs for ever; safe to end at any moment.
     pub(super) async fn run(&self) {
         let rolls = |service: &LiveService| service.queue.is_none();
-        let mut agenda = Agenda::new("rollout", &self.live, rolls).minding_executors();
+        let mut agenda =
+            Agenda::new(PolicyName::Rollout, (&self.log, &self.live), rolls).minding_executors();
         loop {
             for id in agenda.take() {
                 let looked = self.look_at(id).await;
@@ -75,7 +76,11 @@ impl Roller {
     #[expect(clippy::disallowed_methods, reason = "a policy acts when it acts")]
     fn drains(&self, live: &LiveService, state: &Service) -> Drains {
         let leaving = live.rollout.leaving.iter();
-        let mut serving = state.live.iter().filter(|run| state.serves(run));
+        let gives_way = |run: &&Activated| match state.fleet.joined.last() {
+            Some(joined) => (joined.job, joined.run) == (run.job, run.run),
+            None => state.serves(run),
+        };
+        let mut serving = state.live.iter().filter(gives_way);
         let serving = serving.next().and_then(|run| self.live.job(run.job));
         let current = state.live.iter().rev().find(|run| state.is_current(run));
         let current = current.and_then(|run| self.live.job(run.job));
@@ -83,7 +88,7 @@ impl Roller {
             now: OffsetDateTime::now_utc(),
             until: leaving.map(|run| (run.job, run.run, run.until)).collect(),
             no_room: match (current, serving) {
-                (Some(waiting), Some(old)) if waiting.id != old.id => {
+                (Some(waiting), Some(old)) if waiting.id != old.id && !state.is_settled() => {
                     self.live.waits_for(&waiting, &old)
                 }
                 _ => false,

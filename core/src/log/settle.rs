@@ -38,6 +38,13 @@ impl Log {
         Ok(folded.map(|folded| folded.0.clone()).unwrap_or_default())
     }
 
+    /// An aggregate's state as the log has it now: for what no expectation corrects.
+    pub async fn newest_state<A: Aggregate>(&self, address: &Address) -> Result<A::State, Error> {
+        let history = self.cached(address, || Box::new(Folded::<A>(A::State::default())));
+        self.catch_up(address, &history).await?;
+        self.state::<A>(address).await
+    }
+
     /// Executes what `plan` gives, and plans anew as long as it turns out to be on an older state.
     ///
     /// A plan without parts is a command with nothing left to do.

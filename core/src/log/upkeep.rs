@@ -13,15 +13,16 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
+use super::agenda::{is_failure, mark};
 use super::controller::context;
 use super::live::{Live, LiveService};
-use super::{Error, Log};
+use super::{Error, Log, PolicyName};
 use crate::aggregate::Refusal;
 use crate::command::{Context, Part};
 use crate::ids::{JobId, ServiceId};
 use crate::job::{self, Job, JobAggregate};
-use crate::policy::{self, IDLE, IdleIntent, Recovery, Standing};
-use crate::service::{self, GaveUp, Service, ServiceAggregate, Traffic};
+use crate::policy::{self, IDLE, IdleIntent, IdlePlan, Recovery, Standing};
+use crate::service::{self, GaveUp, Service, ServiceAggregate};
 use crate::subject::Address;
 
 /// How long after a failure what was meant is tried again.
@@ -74,6 +75,7 @@ impl Upkeep {
         // One that takes long holds nobody else up.
         let mut looks = FuturesUnordered::new();
         let mut looking = BTreeSet::new();
+        let mut stuck = BTreeSet::new();
         loop {
             let free = due.iter().filter(|id| !looking.contains(*id));
             let next: Vec<_> = free.take(AT_A_TIME - looks.len()).copied().collect();
@@ -84,8 +86,9 @@ impl Upkeep {
                 looks.push(async move { (id, self.look_again_after(id).await) });
             }
             tokio::select! {
-                Some((id, again)) = looks.next() => {
+                Some((id, (again, failed))) = looks.next() => {
                     looking.remove(&id);
+                    mark(&self.log, PolicyName::Upkeep, &mut stuck, id, failed);
                     timers.extend(again.map(|at| (id, at)));
                 }
                 () = until(timers.values().min().copied()) => {
@@ -111,8 +114,11 @@ impl Upkeep {
         urls.map(|service| service.id).collect()
     }
 
-    async fn look_again_after(&self, id: ServiceId) -> Option<OffsetDateTime> {
-        match self.look_at(id).await {
+    /// When to look at it again, and whether what was meant could not be done.
+    async fn look_again_after(&self, id: ServiceId) -> (Option<OffsetDateTime>, bool) {
+        let looked = self.look_at(id).await;
+        let failed = is_failure(&looked);
+        let again = match looked {
             Ok(again) => again,
             Err(Error::Refused(refusal)) => {
                 // What moved the state on brings the policy back; if it did before, the timer does.
@@ -123,7 +129,8 @@ impl Upkeep {
                 tracing::warn!(%error, service = %id, "upkeep.failed");
                 Some(now() + PAUSE)
             }
-        }
+        };
+        (again, failed)
     }
 
     /// Does what the service asks for; answers when to look again if nothing happens.
@@ -178,9 +185,26 @@ impl Upkeep {
         live: &LiveService,
         state: &Service,
     ) -> Result<Option<OffsetDateTime>, Error> {
-        if !matches!(state.traffic, Traffic::Quiet(_)) {
-            return Ok(None);
+        let plan = self.plan(state);
+        if plan.intents.is_empty() {
+            return Ok(plan.look_again);
         }
+        // A job's events expect nothing of its service: what is heard late, such as that somebody asks for it again,
+        // would be passed over.
+        let address = Address::new(live.name.account.clone(), "service", live.id);
+        let newest = self.log.newest_state::<ServiceAggregate>(&address).await?;
+        let Some(state) = newest else {
+            return Ok(None);
+        };
+        let plan = self.plan(&state);
+        for intent in plan.intents {
+            self.rest(live, intent).await?;
+        }
+        Ok(plan.look_again)
+    }
+
+    /// What is to become of the jobs of a service, as its state says whether anybody asks for it.
+    fn plan(&self, state: &Service) -> IdlePlan {
         let jobs = state.live.iter().filter_map(|run| self.live.job(run.job));
         let runs: Vec<_> = jobs
             .map(|job| Standing {
@@ -195,11 +219,7 @@ impl Upkeep {
                 }),
             })
             .collect();
-        let plan = policy::on_idle(state, &runs, self.usual.idle_timeout, now());
-        for intent in plan.intents {
-            self.rest(live, intent).await?;
-        }
-        Ok(plan.look_again)
+        policy::on_idle(state, &runs, self.usual.idle_timeout, now())
     }
 
     async fn rest(&self, live: &LiveService, intent: IdleIntent) -> Result<(), Error> {

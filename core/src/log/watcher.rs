@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::beats::{Beat, Beats};
 use super::live::{Live, LiveExecutor};
-use super::{Error, Log, controller};
+use super::{Error, Log, PolicyName, controller};
 use crate::command::Part;
 use crate::executor::{Command, ExecutorAggregate};
 use crate::ids::ExecutorId;
@@ -48,11 +48,15 @@ impl Watcher {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let mut failed = 0;
             for (id, epoch) in self.look(&mut leases).await {
                 if let Err(error) = self.lose(id, epoch).await {
                     tracing::warn!(executor = %id, epoch, %error, "executor.lose");
+                    self.log.meters().failed();
+                    failed += 1;
                 }
             }
+            self.log.meters().set_stuck(PolicyName::Leases, failed);
         }
     }
 

@@ -22,6 +22,7 @@ fn activated() -> Event {
         key: Digest::of(b"a"),
         worker: None,
         by_itself: false,
+        replica: false,
     })
 }
 
@@ -114,6 +115,7 @@ fn what_is_to_take_the_place_of_another_one_is_left_alone() {
         key: Digest::of(b"b"),
         worker: None,
         by_itself: false,
+        replica: false,
     };
     let switched = |job| {
         Event::Switched(Switched {
@@ -166,6 +168,7 @@ fn a_service_has_a_time_of_its_own() {
         let terms = Terms {
             idle_timeout_ms,
             min_ready,
+            ..Terms::default()
         };
         service(&[Event::Configured(Configured { terms })])
     };

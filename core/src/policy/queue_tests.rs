@@ -44,6 +44,7 @@ impl Story {
                 key: configuration("a", 1).key(),
                 worker: Some(index),
                 by_itself: false,
+                replica: false,
             })
         }));
         let facts = Facts {
@@ -359,6 +360,7 @@ fn a_new_revision_comes_worker_by_worker() {
         key: configuration("b", 1).key(),
         worker: Some(0),
         by_itself: false,
+        replica: false,
     };
     story.tell(&Event::Activated(run));
     assert!(story.plan().is_empty(), "its events are on their way");

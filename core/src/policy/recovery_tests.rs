@@ -22,6 +22,7 @@ fn activated(run: u32) -> Event {
         key: configuration("a", 1).key(),
         worker: None,
         by_itself: false,
+        replica: false,
     })
 }
 
@@ -61,6 +62,7 @@ fn warm() -> Event {
     let terms = Terms {
         idle_timeout_ms: None,
         min_ready: 1,
+        ..Terms::default()
     };
     Event::Configured(crate::service::Configured { terms })
 }

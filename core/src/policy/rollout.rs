@@ -56,17 +56,24 @@ pub fn on_rollout(service: &Service, drains: &Drains) -> Rolling {
         }
         if service.is_current(run) {
             current = Some(run);
-        } else if !service.serves(run) {
+        } else if service.serving.is_none() {
+            // Overtaken; and where none serves, requests go to whatever answers, so it may have some.
+            rolling.drain(run.job, run.run);
+        } else if !service.takes_requests(run) {
             // Overtaken before it answered, or from a time when nothing was said of leaving.
             rolling.cancel(run);
         }
     }
     match (serving, current) {
-        (Some(serving), Some(current)) if serving == current => {}
-        (Some(serving), Some(_)) if drains.no_room => rolling.intents.push(Intent::Drain {
-            job: serving.job,
-            run: serving.run,
-        }),
+        (Some(serving), Some(_)) if service.is_current(serving) => {}
+        (Some(serving), Some(_)) if drains.no_room => {
+            // One of many gives way after the other, and the one that serves last.
+            let joined = service.fleet.joined.last();
+            let (job, run) = joined.map_or((serving.job, serving.run), |run| (run.job, run.run));
+            if joined.is_none() || service.rollout.leaving.is_empty() {
+                rolling.drain(job, run);
+            }
+        }
         (_, Some(_)) => {}
         (_, None) if service.tried || service.live.is_empty() => {}
         // First of all: while the old ones go on, requests have where to go.
@@ -84,6 +91,10 @@ impl Rolling {
             run: run.run,
             reason: "superseded",
         });
+    }
+
+    fn drain(&mut self, job: JobId, run: u32) {
+        self.intents.push(Intent::Drain { job, run });
     }
 
     fn at_leaving(&mut self, service: &Service, run: &Activated, drains: &Drains) {

@@ -90,6 +90,18 @@ fn an_update_that_was_overtaken_ends_unfinished() {
 }
 
 #[test]
+fn one_that_was_overtaken_before_any_served_is_done_with_its_requests_first() {
+    let drain = Intent::Drain {
+        job: job(1),
+        run: 0,
+    };
+    let overtaken = service("b", vec![run("a", 1)], None, false);
+    assert_eq!(rolled(&overtaken), [Intent::Activate, drain.clone()]);
+    let beside = service("b", vec![run("a", 1), run("b", 2)], None, true);
+    assert_eq!(rolled(&beside), [drain]);
+}
+
+#[test]
 fn a_revision_that_was_taken_back_ends_unfinished() {
     let both = vec![run("a", 1), run("b", 2)];
     let back = service("a", both, Some(1), true);

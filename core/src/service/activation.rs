@@ -2,8 +2,8 @@
 //! that did not succeed, else a new one.
 
 use super::{
-    Activated, Command, Created, Event, JobEnded, Revised, Rollout, Service, ServiceAggregate,
-    Status, Traffic,
+    Activated, Command, Created, Event, Fleet, JobEnded, Revised, Rollout, Service,
+    ServiceAggregate, Status, Traffic,
 };
 use crate::aggregate::Refusal;
 use crate::command::{AnyPart, Part};
@@ -47,7 +47,16 @@ pub fn activate(
     service: &Service,
     job: &Job,
 ) -> Result<(Activated, Vec<Box<dyn AnyPart>>), Refusal> {
-    let activation = service.activation(job.id)?;
+    with_job(account, service, job, service.activation(job.id)?)
+}
+
+/// The same for an activation that was decided.
+pub(super) fn with_job(
+    account: &AccountName,
+    service: &Service,
+    job: &Job,
+    activation: Activation,
+) -> Result<(Activated, Vec<Box<dyn AnyPart>>), Refusal> {
     let (mut activated, command) = match activation {
         Activation::Join(activated) => return Ok((activated, Vec::new())),
         Activation::Retry(activated) => {
@@ -87,6 +96,7 @@ impl Service {
             ending: Vec::new(),
             serving: None,
             rollout: Rollout::default(),
+            fleet: Fleet::default(),
             reusable: Vec::new(),
             terms: created.terms,
             traffic: Traffic::Never,
@@ -126,12 +136,21 @@ impl Service {
         worker: Option<u32>,
         new: JobId,
     ) -> Result<Activation, Refusal> {
-        let desired = self.wanted()?;
-        let of_desired = |run: &&Activated| run.key == desired.key && run.worker == worker;
+        self.wanted()?;
         let is_current = |run: &&Activated| run.worker == worker && self.is_current(run);
-        if let Some(alive) = self.live.iter().rev().find(is_current) {
+        // The one that serves is what the others came after.
+        let mut serving = self.live.iter().rev().filter(is_current);
+        let serving = serving.find(|run| self.serves(run));
+        if let Some(alive) = serving.or_else(|| self.live.iter().rev().find(is_current)) {
             return Ok(Activation::Join(alive.clone()));
         }
+        self.next_run(worker, new)
+    }
+
+    /// What runs next, whatever is alive: the newest that did not succeed, else a new one.
+    pub(super) fn next_run(&self, worker: Option<u32>, new: JobId) -> Result<Activation, Refusal> {
+        let desired = self.wanted()?;
+        let of_desired = |run: &&Activated| run.key == desired.key && run.worker == worker;
         self.must_not_be_given_up()?;
         let (revision, key) = (desired.revision, desired.key);
         Ok(match self.reusable.iter().rev().find(of_desired) {
@@ -142,6 +161,7 @@ impl Service {
                 key,
                 worker,
                 by_itself: false,
+                replica: false,
             }),
             None => Activation::New(Activated {
                 job: new,
@@ -150,6 +170,7 @@ impl Service {
                 key,
                 worker,
                 by_itself: false,
+                replica: false,
             }),
         })
     }
@@ -201,6 +222,7 @@ impl Service {
     pub(super) fn decide_activation(&self, wanted: &Activated) -> Result<Vec<Event>, Refusal> {
         let activation = match wanted.worker {
             Some(index) => self.worker_activation(index, wanted.job)?,
+            None if wanted.replica => self.growth(wanted.job)?,
             None => self.activation(wanted.job)?,
         };
         // Who asks makes no other run of it.
@@ -246,7 +268,14 @@ impl Service {
                     .desired
                     .as_ref()
                     .is_some_and(|desired| desired.key == activated.key);
-                self.reusable.retain(|run| !is_same_place(run, activated));
+                let stays = |run: &Activated| !self.takes_place_of(activated, run);
+                let stays: Vec<_> = self
+                    .reusable
+                    .iter()
+                    .filter(|run| stays(run))
+                    .cloned()
+                    .collect();
+                self.reusable = stays;
                 self.live.push(activated.clone());
             }
             Event::JobEnded(ended) => self.forget(ended),
@@ -275,6 +304,13 @@ impl Service {
         self.forget_rollout();
     }
 
+    /// Whether a run that could run again need not, since another one of the same did or could: of many replicas each
+    /// has a place of its own.
+    fn takes_place_of(&self, run: &Activated, other: &Activated) -> bool {
+        let is_same = run.key == other.key && run.worker == other.worker;
+        is_same && (self.terms.replicas.max <= 1 || run.job == other.job)
+    }
+
     fn forget(&mut self, ended: &JobEnded) {
         let is_it = |run: &Activated| run.job == ended.job && run.run == ended.run;
         if self
@@ -292,21 +328,20 @@ impl Service {
             return;
         };
         if ended.state != Outcome::Succeeded {
-            self.reusable.retain(|other| !is_same_place(other, &run));
-            self.reusable.push(run);
+            let stays = |other: &&Activated| !self.takes_place_of(&run, other);
+            let mut reusable: Vec<_> = self.reusable.iter().filter(stays).cloned().collect();
+            reusable.push(run);
+            self.reusable = reusable;
             let workers = self
                 .queue
                 .as_ref()
                 .map_or(0, |queue| queue.workers as usize);
-            let surplus = self.reusable.len().saturating_sub(MOST_REUSABLE + workers);
+            let replicas = self.terms.replicas.max.saturating_sub(1) as usize;
+            let most = MOST_REUSABLE + workers + replicas;
+            let surplus = self.reusable.len().saturating_sub(most);
             self.reusable.drain(..surplus);
         }
     }
-}
-
-/// Whether a job of the one may run again in the place of the other.
-fn is_same_place(one: &Activated, other: &Activated) -> bool {
-    one.key == other.key && one.worker == other.worker
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ fn activated(content: &str, revision: u32, job: u128, run: u32) -> Activated {
         key: configuration(content, 1).key(),
         worker: None,
         by_itself: false,
+        replica: false,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{
     Activated, Change, Created, DeadLettered, Drained, Draining, GaveUp, HealthChanged, JobEnded,
-    Quiet, Stopped, Switched,
+    Quiet, Resized, Stopped, Switched,
 };
+use crate::ids::JobId;
 use crate::job::Configuration;
 
 /// A command to one service.
@@ -38,6 +39,15 @@ pub enum Command {
     Drain(Draining),
     /// A run is done with the requests that it had.
     Drained(Drained),
+    /// Send requests to this run as well: it is one more of the same.
+    Join {
+        /// The job.
+        job: JobId,
+        /// Its run.
+        run: u32,
+    },
+    /// Have as many replicas as its traffic asks for.
+    Resize(Resized),
     /// Run the same anew.
     Restart {
         /// The revision that is replaced: once it is another one, there is nothing left to do.

@@ -45,6 +45,12 @@ pub fn create(command: CommandId, new: New) -> Result<Vec<Box<dyn AnyPart>>, Ref
         terms,
     } = new;
     terms.check()?;
+    if queue.is_some() && !terms.replicas.is_usual() {
+        return Err(Refusal::invalid(
+            "bad-terms",
+            "a queue has workers, and no replicas: `--workers` says how many",
+        ));
+    }
     if queue.is_some() && !terms.is_usual() {
         return Err(Refusal::invalid(
             "bad-terms",

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Busy, Configured, DeadLettered, Ending, GaveUp, Queue, Quiet, Status, Terms};
+use super::{
+    Busy, Configured, DeadLettered, Ending, GaveUp, Joined, Queue, Quiet, Resized, Status, Terms,
+};
 use crate::aggregate::events;
 use crate::digest::Digest;
 use crate::health;
@@ -114,6 +116,9 @@ pub struct Activated {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub by_itself: bool,
+    /// It is one more beside others of the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replica: bool,
 }
 
 /// Requests go to this run from now on.
@@ -235,6 +240,10 @@ events! {
         Draining(Draining) = "draining" 1,
         /// A run is done with the requests that it had when they went elsewhere.
         Drained(Drained) = "drained" 1,
+        /// A run takes requests beside the one that serves.
+        Joined(Joined) = "joined" 1,
+        /// The traffic of a service asks for another number of replicas.
+        Resized(Resized) = "resized" 1,
         /// All that a service runs is replaced by the same.
         Restarted(Restarted) = "restarted" 1,
         /// A service was taken away; its name is free, its history stays.

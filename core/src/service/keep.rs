@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Event, Service};
+use super::{Event, Replicas, Service};
 use crate::aggregate::Refusal;
 
 /// How long a job is kept that nobody asks for, where neither service nor platform says otherwise.
@@ -31,6 +31,9 @@ pub struct Terms {
     /// How many jobs are kept though nobody asks: 0 or 1.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub min_ready: u32,
+    /// How many jobs it has behind its URL.
+    #[serde(default, skip_serializing_if = "Replicas::is_usual")]
+    pub replicas: Replicas,
 }
 
 /// Other terms for a service; what is absent stays.
@@ -40,6 +43,10 @@ pub struct Change {
     pub idle_timeout_ms: Option<u64>,
     /// Another number of jobs that are kept.
     pub min_ready: Option<u32>,
+    /// At least and at most so many replicas.
+    pub replicas: Option<(u32, u32)>,
+    /// Each of them meant for so many requests at a time.
+    pub concurrency: Option<u32>,
 }
 
 /// A service has other terms.
@@ -63,7 +70,7 @@ pub struct Quiet {
 pub struct Busy {}
 
 /// Whether anybody asks for a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Traffic {
     /// Nobody ever did.
     #[default]
@@ -138,7 +145,7 @@ impl Terms {
                 self.min_ready
             ));
         }
-        Ok(())
+        self.replicas.check()
     }
 }
 
@@ -152,10 +159,20 @@ impl Service {
             terms.idle_timeout_ms = (time > 0).then_some(time);
         }
         terms.min_ready = change.min_ready.unwrap_or(terms.min_ready);
+        if let Some((min, max)) = change.replicas {
+            (terms.replicas.min, terms.replicas.max) = (min, max);
+        }
+        terms.replicas.concurrency = change.concurrency.unwrap_or(terms.replicas.concurrency);
         if let Some(queue) = &self.queue {
             let mut queue = queue.clone();
             queue.idle_timeout_ms = terms.idle_timeout_ms;
             queue.check()?;
+            if change.replicas.is_some() || change.concurrency.is_some() {
+                return Err(Refusal::invalid(
+                    "bad-terms",
+                    "a queue has workers, and no replicas: `eai service scale` says how many",
+                ));
+            }
             if terms.keeps_warm() {
                 return Err(Refusal::invalid(
                     "bad-terms",
@@ -176,7 +193,7 @@ impl Service {
         match &self.queue {
             Some(queue) => Terms {
                 idle_timeout_ms: queue.idle_timeout_ms,
-                min_ready: 0,
+                ..Terms::default()
             },
             None => self.terms,
         }

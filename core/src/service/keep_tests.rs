@@ -28,6 +28,7 @@ fn activated(by_itself: bool) -> Event {
         key: crate::digest::Digest::of(b"a"),
         worker: None,
         by_itself,
+        replica: false,
     })
 }
 
@@ -49,6 +50,7 @@ fn configured(idle_timeout_ms: Option<u64>, min_ready: u32) -> Event {
         terms: Terms {
             idle_timeout_ms,
             min_ready,
+            ..Terms::default()
         },
     })
 }
@@ -57,6 +59,7 @@ fn configure(idle_timeout_ms: Option<u64>, min_ready: Option<u32>) -> Command {
     Command::Configure(Change {
         idle_timeout_ms,
         min_ready,
+        ..Change::default()
     })
 }
 

@@ -9,6 +9,7 @@ mod event;
 mod keep;
 mod queue;
 mod recovery;
+mod replicas;
 mod rollout;
 mod state;
 
@@ -30,6 +31,9 @@ pub use queue::{
     STOP_TIMEOUT_MS, activate_worker,
 };
 pub use recovery::{Ending, Failing, GaveUp, RESTART_LIMIT};
+pub use replicas::{
+    CONCURRENCY, Fleet, Joined, MAX_CONCURRENCY, MAX_REPLICAS, Replicas, Resized, grow,
+};
 pub use rollout::{Leaving, Rollout};
 pub use state::{Service, State, Status};
 
@@ -100,6 +104,8 @@ impl Aggregate for ServiceAggregate {
             (Command::Switch(switched), _) => service.switch(switched)?,
             (Command::Drain(draining), _) => service.drain(draining)?,
             (Command::Drained(drained), _) => service.drained(drained),
+            (Command::Join { job, run }, _) => service.join(*job, *run)?,
+            (Command::Resize(resized), _) => service.resize(*resized),
             (Command::Restart { after }, _) => service.restart(*after)?,
             (Command::Delete, _) => vec![Event::Deleted(Deleted {})],
             (Command::EndJob(ended), _) => service.end_job(ended),
@@ -134,14 +140,19 @@ impl Aggregate for ServiceAggregate {
             | Event::Switched(_)
             | Event::Draining(_)
             | Event::Drained(_)
+            | Event::Joined(_)
             | Event::Restarted(_)
             | Event::JobEnded(_)
             | Event::Scaled(_)
             | Event::HealthChanged(_) => state.map(|service| service.follow(event)),
             Event::DeadLettered(_) => state.map(|service| service.follow_dead(event)),
-            Event::Configured(_) | Event::Quiet(_) | Event::Busy(_) | Event::GaveUp(_) => state,
+            Event::Resized(_)
+            | Event::Configured(_)
+            | Event::Quiet(_)
+            | Event::Busy(_)
+            | Event::GaveUp(_) => state,
         };
-        state.map(|service| service.follow_traffic(event))
+        state.map(|service| service.follow_replicas(event).follow_traffic(event))
     }
 
     fn effect(command: &Command) -> &'static str {
@@ -158,6 +169,8 @@ impl Aggregate for ServiceAggregate {
             Command::Switch(_) => "switched",
             Command::Drain(_) => "draining",
             Command::Drained(_) => "drained",
+            Command::Join { .. } => "joined",
+            Command::Resize(_) => "resized",
             Command::Restart { .. } => "restarted",
             Command::Delete => "deleted",
             Command::EndJob(_) => "job_ended",

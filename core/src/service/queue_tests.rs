@@ -39,6 +39,7 @@ fn activated(content: &str, revision: u32, (worker, job, run): (u32, u128, u32))
         key: configuration(content, 1).key(),
         worker: Some(worker),
         by_itself: false,
+        replica: false,
     }
 }
 

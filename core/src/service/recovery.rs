@@ -54,7 +54,7 @@ pub struct GaveUp {
 }
 
 /// What is known of a job that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failing {
     /// How often in a row; 0 where it had run steadily.
     pub failures: u32,
@@ -187,18 +187,15 @@ impl Service {
         // The revision that it was to bring in failed, and not the one that is run instead; nor does it count what
         // happens to a run that others took the place of.
         let is_it = |run: &&Activated| (run.job, run.run) == (ended.job, ended.run);
-        let was_replaced = self
-            .live
-            .iter()
-            .find(is_it)
-            .is_some_and(|run| !self.is_current(run));
+        let run = self.live.iter().find(is_it);
+        let was_replaced = run.is_some_and(|run| !self.is_current(run));
         if ended.failed_revision.is_some() || was_replaced {
             return;
         }
-        // What is kept warm is to go on; elsewhere who is done is done.
+        // What is kept warm is to go on, and so is a replica; elsewhere who is done is done.
         let failed = match ended.state {
             Outcome::Failed => true,
-            Outcome::Succeeded => self.terms.keeps_warm(),
+            Outcome::Succeeded => self.terms.keeps_warm() || run.is_some_and(|run| run.replica),
             Outcome::Interrupted => return,
             Outcome::Cancelled => false,
         };

@@ -23,6 +23,7 @@ fn activated(run: u32) -> Event {
         key: configuration("a", 1).key(),
         worker: None,
         by_itself: false,
+        replica: false,
     })
 }
 

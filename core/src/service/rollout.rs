@@ -3,6 +3,8 @@
 //! A new revision starts beside the one that serves. Requests move once it answers; the old run gets no more of
 //! them, and ends when it is done with those it has. One that never answers leaves the old one where it is.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Activated, Drained, Draining, Event, JobEnded, Restarted, Revised, Service, Status, Switched,
 };
@@ -11,7 +13,7 @@ use crate::ids::JobId;
 use crate::job::Outcome;
 
 /// How far a service is from what it ran before to what it is to run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
     /// The newest revision that requests went to.
     pub served: Option<Revised>,
@@ -26,7 +28,7 @@ pub struct Rollout {
 }
 
 /// A run that gets no more requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaving {
     /// The job.
     pub job: JobId,
@@ -49,12 +51,15 @@ impl Service {
 
     /// Whether a run is one of what requests lead to, and is not on its way out.
     pub fn is_current(&self, run: &Activated) -> bool {
-        let fresh = match self.rollout.failed {
-            Some(_) => 0,
-            None => self.rollout.fresh,
+        let served = self.rollout.served.as_ref();
+        let revisions = match self.rollout.failed {
+            // What was to take its place, overtaken or not, is no part of what served.
+            Some(_) => 0..=served.map_or(u32::MAX, |served| served.revision),
+            None => self.rollout.fresh..=u32::MAX,
         };
         let is_wanted = self.target().is_some_and(|target| target.key == run.key);
-        is_wanted && run.revision >= fresh && self.leaving(run.job, run.run).is_none()
+        let is_fresh = revisions.contains(&run.revision);
+        is_wanted && is_fresh && self.leaving(run.job, run.run).is_none()
     }
 
     /// Whether a run serves.
@@ -71,7 +76,11 @@ impl Service {
 
     pub(super) fn switch(&self, wanted: &Switched) -> Result<Vec<Event>, Refusal> {
         let run = self.live_run(wanted.job, wanted.run)?;
-        if self.serves(run) || self.leaving(run.job, run.run).is_some() {
+        if self.takes_requests(run) || self.leaving(run.job, run.run).is_some() {
+            return Ok(vec![]);
+        }
+        // It takes nobody's place.
+        if self.joins(run) {
             return Ok(vec![]);
         }
         // Late news of an older revision never takes requests from a newer one.
@@ -85,10 +94,12 @@ impl Service {
         })
     }
 
-    /// Where there is no room for both, the old one leaves first; nothing else is ever taken from requests.
+    /// Where there is no room for both, the old one leaves first, and a replica that is one too many leaves; nothing
+    /// else is ever taken from requests.
     pub(super) fn drain(&self, wanted: &Draining) -> Result<Vec<Event>, Refusal> {
         let run = self.live_run(wanted.job, wanted.run)?;
-        let is_asked = self.leaving(run.job, run.run).is_none() && !self.is_current(run);
+        let is_asked = self.leaving(run.job, run.run).is_none()
+            && (!self.is_current(run) || self.is_surplus(run));
         Ok(if is_asked {
             vec![Event::Draining(wanted.clone())]
         } else {
@@ -119,7 +130,7 @@ impl Service {
         })
     }
 
-    fn live_run(&self, job: JobId, run: u32) -> Result<&Activated, Refusal> {
+    pub(super) fn live_run(&self, job: JobId, run: u32) -> Result<&Activated, Refusal> {
         let mut live = self.live.iter();
         live.find(|live| (live.job, live.run) == (job, run))
             .ok_or_else(|| Refusal::stale("the run ended"))
@@ -157,6 +168,8 @@ impl Service {
                     self.tried = false;
                 }
             }
+            // One more of the same brings in nothing.
+            Event::Activated(activated) if activated.replica => {}
             Event::Activated(activated) => {
                 let is_beside = self.serving.is_some() && !self.serves(activated);
                 if is_beside || self.rollout.rolling.is_some() {
@@ -204,6 +217,8 @@ impl Service {
             | Event::Deactivated(_)
             | Event::Reactivated(_)
             | Event::Scaled(_)
+            | Event::Joined(_)
+            | Event::Resized(_)
             | Event::DeadLettered(_)
             | Event::HealthChanged(_)
             | Event::Deleted(_)

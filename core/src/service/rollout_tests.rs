@@ -27,6 +27,7 @@ fn run(content: &str, revision: u32, job: u128) -> Activated {
         key: configuration(content, 1).key(),
         worker: None,
         by_itself: false,
+        replica: false,
     }
 }
 
@@ -342,4 +343,22 @@ fn an_update_a_start_and_a_restart_hold_nothing_against_it() {
         assert_eq!(tried.failing, None, "{command:?}");
         assert_eq!(tried.target(), tried.desired.as_ref(), "{command:?}");
     }
+}
+
+#[test]
+fn a_restart_that_was_overtaken_is_not_taken_up_where_what_overtook_it_fails() {
+    let state = fold::<ServiceAggregate>(&[
+        created(),
+        revised("a", 1),
+        activated("a", 1, 1),
+        switched(1, 1),
+        Event::Restarted(Restarted { revision: 2 }),
+        activated("a", 2, 2),
+        revised("b", 3),
+        activated("b", 3, 3),
+        ended(3, Outcome::Failed, Some(3)),
+    ]);
+    let service = state.unwrap();
+    assert!(service.is_current(&run("a", 1, 1)));
+    assert!(!service.is_current(&run("a", 2, 2)));
 }

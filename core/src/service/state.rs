@@ -6,15 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Activated, Created, Failing, GaveUp, HealthChanged, Queue, Revised, Rollout, Switched, Terms,
-    Traffic,
+    Activated, Created, Failing, Fleet, GaveUp, HealthChanged, Queue, Revised, Rollout, Switched,
+    Terms, Traffic,
 };
 
 /// A service, once it was made.
 pub type State = Option<Service>;
 
 /// A service that was made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     /// How it was made.
     pub created: Created,
@@ -40,6 +40,8 @@ pub struct Service {
     pub serving: Option<Switched>,
     /// How it comes from one revision to the next.
     pub rollout: Rollout,
+    /// How many replicas it wants, and which of them take requests.
+    pub fleet: Fleet,
     /// The newest runs that did not succeed, one for each key and worker, newest last: a job to run again.
     pub reusable: Vec<Activated>,
     /// On what terms it keeps its job, where its front end is a URL.

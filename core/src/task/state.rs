@@ -15,7 +15,7 @@ use crate::ids::ServiceId;
 pub type State = Option<Task>;
 
 /// A task that was submitted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// The service whose workers take it.
     pub service: ServiceId,

@@ -6,6 +6,8 @@ mod event;
 
 pub use event::{Event, Recovered, Restarted, Started, Stopped, Unhealthy};
 
+use serde::{Deserialize, Serialize};
+
 use crate::aggregate::{Aggregate, Refusal};
 use crate::ids::{JobId, ServiceId};
 use crate::names::Name;
@@ -19,7 +21,7 @@ pub struct WorkerAggregate;
 pub type State = Option<Worker>;
 
 /// A worker that started.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worker {
     /// Its job.
     pub job: JobId,
@@ -32,7 +34,7 @@ pub struct Worker {
 }
 
 /// How a worker is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// Nothing is wrong with it.
     Well,
@@ -46,7 +48,7 @@ pub enum Condition {
 }
 
 /// Why a worker starts anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     /// What was wrong.
     pub reason: String,

@@ -97,8 +97,8 @@ macro_rules! commands {
 
 commands! {
     account: eai_core::account::Command = {
-        use eai_core::account::{Command, Created, UserAdded};
-        use eai_core::ids::{AccountId, OrganizationId, UserId};
+        use eai_core::account::{Command, Created, MonitorAdded, MonitorRevoked, TokensRevoked, UserAdded};
+        use eai_core::ids::{AccountId, MonitorId, OrganizationId, UserId};
         prop_oneof![
             1 => (one_of_few(), account_name()).prop_map(|(id, full_name)| Command::Create(Created {
                 id: AccountId(id),
@@ -106,6 +106,9 @@ commands! {
                 organization_id: OrganizationId(id),
             })),
             3 => (one_of_few(), name_of_few()).prop_map(|(id, name)| Command::AddUser(UserAdded { id: UserId(id), name })),
+            1 => (one_of_few(), 0..3_i64).prop_map(|(id, before)| Command::RevokeTokens(TokensRevoked { user: UserId(id), before })),
+            2 => (one_of_few(), name_of_few()).prop_map(|(id, name)| Command::AddMonitor(MonitorAdded { id: MonitorId(id), name, key: "U".repeat(56) })),
+            1 => one_of_few().prop_map(|id| Command::RevokeMonitor(MonitorRevoked { id: MonitorId(id) })),
         ]
     };
     data: eai_core::data::Command = {
@@ -130,13 +133,20 @@ commands! {
         ]
     };
     role: eai_core::role::Command = {
-        use eai_core::ids::{RoleId, UserId};
-        use eai_core::role::{Command, Created, MemberAdded};
+        use eai_core::digest::Digest;
+        use eai_core::ids::{KeyId, RoleId, UserId};
+        use eai_core::role::{Command, Created, KeyAdded, KeyRevoked, MemberAdded, MemberRemoved, PolicyAdded, PolicyRemoved};
         let policy = "(\\*|[a-z]{1,5}):(\\*|[a-z]{1,5})@[A-Za-z0-9_.:*-]{1,20}".prop_map(|text| text.parse().unwrap());
+        let few = || select(vec!["job:get@*", "data:read@snow.testacc.web"]).prop_map(|text| text.parse().unwrap());
         prop_oneof![
             1 => (one_of_few(), name_of_few(), prop::collection::vec(policy, 0..3))
                 .prop_map(|(id, name, policies)| Command::Create(Created { id: RoleId(id), name, policies })),
             3 => one_of_few().prop_map(|user| Command::AddMember(MemberAdded { user: UserId(user) })),
+            1 => one_of_few().prop_map(|user| Command::RemoveMember(MemberRemoved { user: UserId(user) })),
+            2 => few().prop_map(|policy| Command::AddPolicy(PolicyAdded { policy })),
+            1 => few().prop_map(|policy| Command::RemovePolicy(PolicyRemoved { policy })),
+            2 => one_of_few().prop_map(|id| Command::AddKey(KeyAdded { id: KeyId(id), hash: Digest::of(id.as_bytes()) })),
+            1 => one_of_few().prop_map(|id| Command::RevokeKey(KeyRevoked { id: KeyId(id) })),
         ]
     };
     service: eai_core::service::Command = {
@@ -165,7 +175,7 @@ commands! {
         ]);
         let revise = configuration().prop_map(|configuration| Command::Revise(Box::new(configuration)));
         let activate = (job_id(), 0..3_u32, 1..3_u32, configuration(), prop::option::of(0..3_u32)).prop_map(|(job, run, revision, configuration, worker)| {
-            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker, by_itself: false })
+            Command::Activate(Activated { job, run, revision, key: configuration.key(), worker, by_itself: false, replica: false })
         });
         let switch = (job_id(), 0..3_u32).prop_map(|(job, run)| {
             Command::Switch(Switched { job, run, revision: None, drain_ms: Some(5) })
@@ -179,7 +189,7 @@ commands! {
             Command::EndJob(JobEnded { job, run, state, failed_revision: None, ending: ending(state) })
         });
         let configure = (select(vec![None, Some(0), Some(5_000)]), prop::option::of(0..3_u32))
-            .prop_map(|(idle_timeout_ms, min_ready)| Command::Configure(Change { idle_timeout_ms, min_ready }));
+            .prop_map(|(idle_timeout_ms, min_ready)| Command::Configure(Change { idle_timeout_ms, min_ready, ..Change::default() }));
         let traffic = prop_oneof![Just(Command::Busy), (0..5_i64).prop_map(|second| Command::Quiet(Quiet { since: moment(second) }))];
         let give_up = (1..3_u32).prop_map(|failures| Command::GiveUp(GaveUp { failures, reason: "exit".into(), message: "code 1".into() }));
         let keeping = prop_oneof![1 => configure, 2 => traffic, 2 => give_up];

@@ -3,9 +3,8 @@
 use eai_core::aggregate::RefusalKind;
 use eai_core::ids::CommandId;
 use eai_core::log::Error;
-use eai_core::names::FullName;
-use eai_core::role::{self, Policy};
-use eai_core::service::Command;
+use eai_core::service::{Command, ServiceAggregate};
+use eai_core::subject::Address;
 use uuid::Uuid;
 
 use super::server::{LONG, Server, open};
@@ -110,41 +109,6 @@ async fn another_name_under_the_same_id_is_refused() {
 }
 
 #[tokio::test]
-async fn an_event_has_at_most_64_kib() {
-    let server = Server::start();
-    let log = server.log().await;
-    let make = |count: usize| {
-        let context = context();
-        let full_name: FullName = account().join(format!("role_{count}").parse().unwrap());
-        let policy: Policy = format!("service:start@snow.testacc.{}", "x".repeat(50))
-            .parse()
-            .unwrap();
-        let id = eai_core::ids::RoleId(context.id.aggregate(0));
-        let parts = role::create(id, &full_name, vec![policy; count]);
-        (context, parts)
-    };
-    let (context, parts) = make(780);
-    log.execute(&context, &parts).await.unwrap();
-    let events = verified(&log).await;
-    let largest = events.iter().map(|event| event.payload.len()).max();
-    assert!(
-        largest > Some(60_000) && largest <= Some(65_536),
-        "{largest:?}"
-    );
-    let (context, parts) = make(1000);
-    let result = log.execute(&context, &parts).await;
-    let Err(Error::TooLarge { bytes, most }) = result else {
-        panic!("{result:?}");
-    };
-    assert!(bytes > most && most == 65_536, "{bytes} of {most}");
-    assert_eq!(
-        verified(&log).await.len(),
-        events.len(),
-        "not even the name"
-    );
-}
-
-#[tokio::test]
 async fn a_service_that_is_not_there_takes_no_command() {
     let server = Server::start();
     let log = server.log().await;
@@ -152,4 +116,22 @@ async fn a_service_that_is_not_there_takes_no_command() {
     let refused = super::support::refusal(execute(&log, &on(nobody, Command::Stop)).await);
     assert_eq!(refused.kind, RefusalKind::NotFound);
     assert_eq!(log.last_sequence().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_expectation_corrects_is_decided_on_the_newest_state() {
+    let server = Server::start();
+    let (log, other) = (server.log().await, server.log().await);
+    let id = created(&log, "web").await;
+    let address = Address::new(account(), "service", service_of(id));
+    let status = |state: eai_core::service::State| state.unwrap().status.to_string();
+    let known = log.state::<ServiceAggregate>(&address).await.unwrap();
+    assert_eq!(status(known), "on");
+    let stop = on(service_of(id), Command::Stop);
+    execute(&other, &stop).await.unwrap();
+    // What this process knows is behind, and nothing tells it so.
+    let known = log.state::<ServiceAggregate>(&address).await.unwrap();
+    assert_eq!(status(known), "on");
+    let newest = log.newest_state::<ServiceAggregate>(&address).await;
+    assert_eq!(status(newest.unwrap()), "off");
 }

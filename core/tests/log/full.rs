@@ -4,7 +4,9 @@ use eai_core::command::{Context, Urgency};
 use eai_core::log::{Error, Log, set_up};
 
 use super::server::{LONG, Server, open};
-use super::support::{add_member, context, created, events_of, new_service, role_of, verified};
+use super::support::{
+    add_member, context, created, events_of, new_service, role_of, stir, verified,
+};
 
 /// Small enough to fill with some hundred events.
 const SMALL: u64 = 400 << 10;
@@ -24,7 +26,7 @@ async fn fill(
     context: fn() -> Context,
 ) -> (u128, Error) {
     for member in from.. {
-        if let Err(error) = log.execute(&context(), &add_member(role, member)).await {
+        if let Err(error) = log.execute(&context(), &stir(role, member)).await {
             return (member - from, error);
         }
     }

@@ -6,9 +6,7 @@ use eai_core::subject::{ALL_EVENTS, Address, account_filter};
 use time::{Duration, OffsetDateTime};
 
 use super::server::Server;
-use super::support::{
-    CREATED, account, add_member, context, created, execute, on, role_of, service_of,
-};
+use super::support::{CREATED, account, context, created, execute, on, role_of, service_of, stir};
 
 const MEMBERS: u64 = 600;
 
@@ -17,7 +15,7 @@ async fn filled(server: &Server) -> (Log, eai_core::ids::CommandId) {
     let log = server.log().await;
     let id = created(&log, "web").await;
     for member in 0..MEMBERS {
-        execute(&log, &add_member(role_of(id), member.into()))
+        execute(&log, &stir(role_of(id), member.into()))
             .await
             .unwrap();
     }

@@ -10,7 +10,7 @@ use eai_core::envelope::Actor;
 use eai_core::ids::{CommandId, RoleId, ServiceId, UserId};
 use eai_core::log::{Chain, Error, Log, Outcome, Position, Recorded};
 use eai_core::names::AccountName;
-use eai_core::role::{self, MemberAdded, RoleAggregate};
+use eai_core::role::{self, MemberAdded, MemberRemoved, RoleAggregate};
 use eai_core::service::{self, Command, New, Owned, ServiceAggregate};
 use eai_core::subject::ALL_EVENTS;
 use time::OffsetDateTime;
@@ -88,6 +88,17 @@ pub(crate) fn on(service: ServiceId, command: Command) -> Parts {
 }
 
 /// A command that always has something to do, however many others come first.
+/// As many events as are wanted: members come and go, since a role has only so many at a time.
+pub(crate) fn stir(role: RoleId, number: u128) -> Parts {
+    let user = UserId(Uuid::from_u128(number / 2));
+    let command = if number.is_multiple_of(2) {
+        role::Command::AddMember(MemberAdded { user })
+    } else {
+        role::Command::RemoveMember(MemberRemoved { user })
+    };
+    vec![Part::<RoleAggregate>::on(account(), role, command).boxed()]
+}
+
 pub(crate) fn add_member(role: RoleId, user: u128) -> Parts {
     let user = UserId(Uuid::from_u128(user));
     let command = role::Command::AddMember(MemberAdded { user });
@@ -146,7 +157,7 @@ pub(crate) async fn verified(log: &Log) -> Vec<Recorded> {
     let mut chain = Chain::default();
     let mut ids = HashMap::new();
     for event in &events {
-        let envelope = chain.follow(event).unwrap();
+        let envelope = chain.follow(event).unwrap().expect("an event");
         let earlier = ids.insert(envelope.id, event.sequence);
         assert_eq!(earlier, None, "event id {} is there twice", envelope.id);
     }

@@ -332,3 +332,25 @@ async fn what_ended_is_removed_and_what_is_pending_stays() {
     let others = followed(&open_tasks(server.connect().await, LONG).await).await;
     assert_eq!(others.counts(service()), counts);
 }
+
+#[tokio::test]
+async fn an_event_has_at_most_64_kib() {
+    let server = Server::start();
+    let log = log_of(&server).await;
+    let of = |bytes: usize| submit(&format!("\"{}\"", "x".repeat(bytes)));
+    let (context, parts) = of(64_000);
+    log.execute(&context, &parts).await.unwrap();
+    let (events, _) = log.page(ALL_TASKS, Position::START, 10).await.unwrap();
+    let largest = events.iter().map(|event| event.payload.len()).max();
+    assert!(
+        largest > Some(64_000) && largest <= Some(65_536),
+        "{largest:?}"
+    );
+    let (context, parts) = of(66_000);
+    let result = log.execute(&context, &parts).await;
+    let Err(Error::TooLarge { bytes, most }) = result else {
+        panic!("{result:?}");
+    };
+    assert!(bytes > most && most == 65_536, "{bytes} of {most}");
+    assert_eq!(verified(&log).await, 1);
+}

@@ -50,11 +50,14 @@ pub enum FromWorker {
     Hello {
         /// 32 hexadecimal digits, others for every shim.
         incarnation: String,
+        /// How many outcomes it keeps until they are acknowledged.
+        #[serde(default = "first_room")]
+        room: usize,
         /// How it is.
         #[serde(flatten)]
         beat: Beat,
     },
-    /// With every change, and every now and then.
+    /// With every change that lasts for some milliseconds, and every now and then.
     Beat(Beat),
     /// How an attempt went. Said again to every platform until it is acknowledged.
     Outcome(Outcome),
@@ -207,6 +210,11 @@ pub struct Conversation {
     write: OwnedWriteHalf,
 }
 
+/// What the first workers had, who did not say it.
+fn first_room() -> usize {
+    4
+}
+
 /// What tells a command where its shim serves it.
 pub(crate) fn variable(address: Ipv4Addr, port: u16) -> (String, String) {
     (
@@ -236,6 +244,11 @@ impl Conversation {
 
     /// Says something. After a failure, or when the future is dropped, nothing more can be said.
     pub async fn say(&mut self, words: &ToWorker) -> io::Result<()> {
+        shim::say(&mut self.write, [words]).await
+    }
+
+    /// Says some things in one go. As [`Conversation::say`].
+    pub async fn say_all(&mut self, words: &[ToWorker]) -> io::Result<()> {
         shim::say(&mut self.write, words).await
     }
 }

@@ -47,7 +47,9 @@ impl Running {
         while let Some(heard) = conversation.hear().await? {
             match heard {
                 FromWorker::Outcome(outcome) => left.outcomes.push(outcome),
-                FromWorker::Hello { incarnation, beat } => {
+                FromWorker::Hello {
+                    incarnation, beat, ..
+                } => {
                     left.incarnation = incarnation;
                     held = beat.held;
                 }

@@ -111,6 +111,7 @@ pub(super) async fn start(
                 submitted,
                 run.run,
                 (Duration::ZERO, None),
+                None,
             );
             Box::pin(life.through(wished, left.map(|left| (left, expected)))).await;
             shared.release(id);
@@ -125,9 +126,12 @@ pub(super) async fn start(
             run = orphan.running.name(),
             "run.orphan: nobody has it any more"
         );
-        if let Err(error) = orphan.running.remove().await {
-            tracing::warn!(run = orphan.running.name(), %error, "run.remove");
-        }
+        // One that does not end holds up nobody's start.
+        lives.spawn(async move {
+            if let Err(error) = orphan.running.remove().await {
+                tracing::warn!(run = orphan.running.name(), %error, "run.remove");
+            }
+        });
     }
     Ok(Executor { shared, lives })
 }

@@ -48,6 +48,7 @@ pub(super) async fn claim_and_live(shared: Arc<Shared>, live: Arc<LiveJob>) {
                 job.submitted,
                 run,
                 (queue, live.cause),
+                live.cause.and_then(|cause| cause.traceparent),
             );
             if let Some(held) = shared.ledger().runs.get_mut(&live.id) {
                 held.run = Some(run);

@@ -110,6 +110,7 @@ pub(super) async fn make(shared: Arc<Shared>, expected: Arc<Expected>) {
         submitted,
         run,
         (Duration::ZERO, None),
+        expected.traceparent,
     );
     let (_goes_on, mut wished) = watch::channel(Wish::GoOn);
     let made = async {

@@ -8,17 +8,19 @@ use eai_core::executor::Run as RunId;
 use eai_core::job::{Command, Ended, Outcome, Phases, Started, Submitted};
 use eai_core::names::AccountName;
 use eai_core::spec::RUNTIME_PATH;
+use eai_core::trace::TraceParent;
 use tokio::sync::watch;
 
 use super::exit::{ended, is_steady, without_exit};
 use super::ready::{Readiness, Watch, micros};
 use super::report::{Report, Superseded};
 use super::still::{Still, gone_on_for};
+use super::unstarted::{Unstarted, told};
 use super::worker::Place;
 use super::{Shared, Stop, Wish, Wished, folder_name, image, mounts, output, requirements, worker};
 use crate::backend::{Exit, Run, RunError, Running, Signal, StartError};
+use crate::data::Tree;
 use crate::data::pip::TARGET;
-use crate::data::{self, Tree};
 use crate::environment;
 use crate::queue::{Attached, Expected, Seen};
 
@@ -39,31 +41,12 @@ pub(super) struct Life {
     report: Report,
     /// How long it waited for its claim.
     queue: Duration,
+    /// The trace context of the request that it was asked for by.
+    trace: Option<TraceParent>,
     /// When the log said that it is this executor's.
     held: Instant,
     /// What it is in its queue, if it is a worker.
     pub(super) place: Option<Place>,
-}
-
-/// Why a run could not be brought to its start.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unstarted {
-    #[error("it ended before it began")]
-    Cancelled,
-    #[error(transparent)]
-    Superseded(#[from] Superseded),
-    #[error(transparent)]
-    Image(#[from] image::Missing),
-    #[error(transparent)]
-    Data(#[from] data::Error),
-    #[error(transparent)]
-    Requirements(#[from] requirements::Failed),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(
-        "it asks for {what}, and this machine has {has}: ask for less with `eai service update`"
-    )]
-    TooMuch { what: String, has: String },
 }
 
 /// What ends the wait for a command.
@@ -97,6 +80,7 @@ impl Life {
         submitted: Submitted,
         run: RunId,
         (queue, cause): (Duration, Option<Cause>),
+        trace: Option<TraceParent>,
     ) -> Self {
         Self {
             report: Report::new(&shared.tools.log, account, run, shared.epoch(), cause),
@@ -106,6 +90,7 @@ impl Life {
             submitted,
             run,
             queue,
+            trace,
             held: Instant::now(),
         }
     }
@@ -142,16 +127,7 @@ impl Life {
             }
             Err(error) => {
                 self.shared.discard(self.run).await;
-                let (state, reason) = match error {
-                    Unstarted::Cancelled | Unstarted::Superseded(_) => {
-                        (Outcome::Cancelled, "cancelled")
-                    }
-                    Unstarted::Image(_) => (Outcome::Failed, "image-missing"),
-                    Unstarted::Data(_) => (Outcome::Failed, "data-missing"),
-                    Unstarted::Requirements(_) => (Outcome::Failed, "requirements-failed"),
-                    Unstarted::Start(_) => (Outcome::Failed, "start-failed"),
-                    Unstarted::TooMuch { .. } => (Outcome::Failed, "no-resources"),
-                };
+                let (state, reason) = error.outcome();
                 let ended = without_exit(self.run, state, reason, told(&error));
                 self.tell_end(ended, false).await;
             }
@@ -227,6 +203,16 @@ impl Life {
             self.run.run,
             &self.shared.settings.console_url,
         );
+        if let Some(trace) = self.trace {
+            environment::add(&mut env, environment::TRACEPARENT, trace.to_string());
+        }
+        // A worker takes what it is given, and asks for nothing.
+        if self.place.is_none()
+            && let Some(tokens) = &self.shared.settings.tokens
+            && let Some(token) = tokens.make(&self.account, self.run)
+        {
+            environment::add(&mut env, environment::TOKEN, token);
+        }
         if let Some((bind, tree)) = packages {
             binds.push(bind);
             trees.push(tree);
@@ -476,15 +462,4 @@ impl Life {
             tracing::warn!(job = %self.run.job, error = told(&error), "run.remove");
         }
     }
-}
-
-/// An error with all that it comes from.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -19,6 +19,8 @@ mod reconcile;
 mod report;
 mod requirements;
 mod still;
+mod tokens;
+mod unstarted;
 mod worker;
 
 use std::collections::HashMap;
@@ -46,6 +48,7 @@ use crate::backend::{Backend, FoundError};
 use crate::data::Cache;
 use crate::queue::Queues;
 use early::Early;
+pub use tokens::RunTokens;
 
 /// How an executor is set up.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub struct Settings {
     pub default_image: Option<String>,
     /// How often it gives a sign of life.
     pub terms: Terms,
+    /// What makes the tokens that runs have; without it they have none.
+    pub tokens: Option<RunTokens>,
 }
 
 /// What an executor works with.

@@ -8,7 +8,9 @@ use eai_core::job::{self, Command, Ended, JobAggregate, Phase};
 use eai_core::log::{self, Log};
 use eai_core::names::AccountName;
 use eai_core::subject::Address;
+use eai_core::trace::TraceParent;
 use time::OffsetDateTime;
+use tracing::field;
 use uuid::Uuid;
 
 use crate::answered::until_answered;
@@ -69,7 +71,21 @@ impl Report {
         let part = Part::<JobAggregate>::on(self.account.clone(), self.run.job, command).boxed();
         let parts = [part];
         let said = until_answered(|| self.log.execute(&context, &parts));
-        said.await.map(drop).map_err(|error| superseded(&error))
+        said.await.map_err(|error| superseded(&error))?;
+        tracing::info!(
+            job = %self.run.job,
+            run = self.run.run,
+            claim = self.run.claim,
+            trace = self.trace().map(field::display),
+            what,
+            "run.told"
+        );
+        Ok(())
+    }
+
+    /// The trace context of the request that it came from, where that had one.
+    fn trace(&self) -> Option<TraceParent> {
+        self.cause.and_then(|cause| cause.traceparent)
     }
 
     /// Whether the log still says that the run is this executor's.
@@ -105,7 +121,17 @@ impl Report {
             Ok::<_, log::Error>(job::end(&self.account, &job, ended, at))
         };
         let told = until_answered(|| self.log.settle(&context, plan));
-        told.await.map(drop).map_err(|error| superseded(&error))
+        told.await.map_err(|error| superseded(&error))?;
+        tracing::info!(
+            job = %self.run.job,
+            run = self.run.run,
+            claim = self.run.claim,
+            trace = self.trace().map(field::display),
+            state = ?ended.state,
+            reason = ended.reason,
+            "run.ended"
+        );
+        Ok(())
     }
 }
 

@@ -14,6 +14,12 @@ pub(crate) use rlimit::no_core;
 
 use serde::{Deserialize, Serialize};
 
+/// What would hold runs on this machine: `cgroup-v2`, `cgroup-v1` or `rlimit`. Found out by making one and removing it.
+pub fn here() -> &'static str {
+    let space = format!("look{}", std::process::id());
+    Parent::find(&space).child(&space, "look").name()
+}
+
 /// What a run may use at most; 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Caps {

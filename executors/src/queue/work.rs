@@ -1,5 +1,7 @@
 //! One worker from its first word to its end: a task at a time goes in, its outcome comes out.
 
+mod ending;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use eai_core::log::tasks::{Place, Taken};
@@ -9,12 +11,11 @@ use tokio::task::JoinSet;
 
 use super::event::Unprepared;
 use super::hand::{GRACE, Hand, from_micros, unix_ms, until};
-use super::outcome::{End, Loss};
+use super::outcome::End;
 use super::start::{Identity, Seen, Wanted};
 use super::{Expected, Queues};
 use crate::backend::{
-    Beat, Conversation, FromWorker, Held, Invocation, Outcome, Running, Signal, ToWorker,
-    WorkerState,
+    Beat, Conversation, FromWorker, Held, Invocation, Running, Signal, ToWorker, WorkerState,
 };
 
 /// The pause before a worker that cannot be talked to is tried again.
@@ -23,8 +24,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ROLL_CALL: Duration = Duration::from_secs(10);
 /// How long a task may take of which nobody says it.
 const USUAL_TIME: Duration = Duration::from_hours(1);
-/// How many outcomes may be on their way into the log before the worker gets more to do.
-const STORING: usize = 3;
 /// The pause after a task could not be brought to its worker.
 const LATER: Duration = Duration::from_millis(200);
 /// The shortest pause between two signs of life that are passed on.
@@ -47,6 +46,10 @@ pub(super) struct Work {
     hand: Option<Hand>,
     /// Outcomes on their way into the log.
     storing: JoinSet<(String, u32)>,
+    /// Outcomes that are stored, which the worker does not know yet.
+    acks: Vec<ToWorker>,
+    /// How many outcomes the worker keeps.
+    room: usize,
     not_before: Instant,
 }
 
@@ -80,6 +83,8 @@ impl Work {
             shown: None,
             hand: None,
             storing: JoinSet::new(),
+            acks: Vec::new(),
+            room: 0,
             not_before: Instant::now(),
         }
     }
@@ -129,10 +134,18 @@ impl Work {
     /// Begins a conversation, and hears all that the worker has to say of before.
     async fn greet(&mut self) -> Option<Conversation> {
         let mut conversation = self.running.worker().await.ok()?;
-        let Ok(Some(FromWorker::Hello { incarnation, beat })) = conversation.hear().await else {
+        let Ok(Some(FromWorker::Hello {
+            incarnation,
+            room,
+            beat,
+        })) = conversation.hear().await
+        else {
             return None;
         };
         self.incarnation = incarnation;
+        self.room = room;
+        // It says again what it has.
+        self.acks.clear();
         let held = beat.held.clone();
         self.note(beat).await;
         // What it has kept comes before its first sign of life.
@@ -177,11 +190,19 @@ impl Work {
                     }
                 }
                 Next::Heard(heard) => match heard? {
-                    Some(heard) => self.heard(heard).await,
+                    Some(FromWorker::Beat(beat)) => {
+                        self.note(beat).await;
+                        self.acknowledge(conversation).await?;
+                    }
+                    Some(heard) => self.heard(heard),
                     None => return Ok(()),
                 },
                 Next::Stored((id, attempt)) => {
-                    conversation.say(&ToWorker::Ack { id, attempt }).await?;
+                    self.acks.push(ToWorker::Ack { id, attempt });
+                    // They go along with the next thing that is said, unless there is no room left for more.
+                    if self.acks.len() * 2 >= self.room {
+                        self.acknowledge(conversation).await?;
+                    }
                 }
                 Next::Taken(taken) => self.hand_over(conversation, taken).await?,
                 Next::Late => self.late().await,
@@ -235,15 +256,23 @@ impl Work {
             .is_some_and(|beat| beat.state == WorkerState::Running && beat.held.is_none());
         is_free
             && self.hand.is_none()
-            && self.storing.len() < STORING
+            && self.storing.len() + self.acks.len() < self.room
             && *self.wanted.borrow() == Wanted::Work
             && self.queues.is_on(&self.identity)
     }
 
-    async fn heard(&mut self, heard: FromWorker) {
+    /// Says which outcomes are stored.
+    async fn acknowledge(&mut self, conversation: &mut Conversation) -> std::io::Result<()> {
+        let acks = std::mem::take(&mut self.acks);
+        if acks.is_empty() {
+            return Ok(());
+        }
+        conversation.say_all(&acks).await
+    }
+
+    fn heard(&mut self, heard: FromWorker) {
         match heard {
-            FromWorker::Hello { .. } => {}
-            FromWorker::Beat(beat) => self.note(beat).await,
+            FromWorker::Hello { .. } | FromWorker::Beat(_) => {}
             FromWorker::Outcome(outcome) => self.take_outcome(outcome),
             FromWorker::Busy { id, attempt } => {
                 if let Some(hand) = self.hand.take_if(|hand| hand.is(&id, attempt)) {
@@ -322,7 +351,8 @@ impl Work {
             });
         }
         eai_core::fail_point::reach("queue.taken");
-        conversation.say(&ToWorker::Invoke(invocation)).await
+        self.acks.push(ToWorker::Invoke(invocation));
+        self.acknowledge(conversation).await
     }
 
     /// Takes up a task that the worker has from an earlier start.
@@ -339,40 +369,6 @@ impl Work {
             deadline: Instant::now() + until(held.deadline),
             is_late: false,
         });
-    }
-
-    /// Takes an outcome to the log, beside whatever the worker does next.
-    fn take_outcome(&mut self, outcome: Outcome) {
-        let hand = self
-            .hand
-            .take_if(|hand| hand.is(&outcome.id, outcome.attempt));
-        if let Some(beat) = &mut self.beat {
-            beat.held = beat.held.take().filter(|held| held.id != outcome.id);
-            beat.state = WorkerState::Running;
-        }
-        let ack = (outcome.id.clone(), outcome.attempt);
-        // Where its time was over the log says that it is too late.
-        let found = hand.map(|hand| hand.taken);
-        let found = found.or_else(|| self.found(&outcome));
-        let (queues, running) = (self.queues.clone(), self.running.clone());
-        self.storing.spawn(async move {
-            if let Some(taken) = found {
-                let outcome = with_logs(&running, outcome).await;
-                let end = End::Answered(outcome);
-                queues.tell(&taken, end).await;
-                eai_core::fail_point::reach("queue.stored");
-            }
-            ack
-        });
-    }
-
-    /// The task of an outcome from before: none where the attempt is over.
-    fn found(&self, outcome: &Outcome) -> Option<Taken> {
-        let claim = self
-            .identity
-            .claim(&self.incarnation, from_micros(outcome.begun));
-        let id = outcome.id.parse().ok()?;
-        self.queues.tasks.resume(id, outcome.attempt, claim)
     }
 
     /// The time of a task is over; or that of the worker, which has not come back.
@@ -398,47 +394,6 @@ impl Work {
             time.as_seconds_f64()
         );
         self.queues.tell(&hand.taken, End::Failed(why)).await;
-    }
-
-    /// Tells what came of everything that the worker had, now that it is gone.
-    async fn settle(&mut self, why: String) {
-        while self.storing.join_next().await.is_some() {}
-        let silent = self.heard.map(|heard| heard.elapsed());
-        let silent = silent.and_then(|silent| silent.try_into().ok());
-        let loss = Loss { why, silent };
-        let left = self.running.left().await.unwrap_or_default();
-        if self.incarnation.is_empty() {
-            // It never spoke to this platform.
-            self.incarnation = left.incarnation;
-        }
-        for outcome in left.outcomes {
-            let hand = self
-                .hand
-                .take_if(|hand| hand.is(&outcome.id, outcome.attempt));
-            let found = match hand {
-                Some(hand) if hand.is_late => continue,
-                Some(hand) => Some(hand.taken),
-                None => self.found(&outcome),
-            };
-            if let Some(taken) = found {
-                let end = match &outcome.answer {
-                    crate::backend::Answer::Gone => End::Lost(loss.clone()),
-                    _ => End::Answered(with_logs(&self.running, outcome).await),
-                };
-                self.queues.tell(&taken, end).await;
-            }
-        }
-        let Some(hand) = self.hand.take().filter(|hand| !hand.is_late) else {
-            return;
-        };
-        let held = self.beat.as_ref().and_then(|beat| beat.held.as_ref());
-        if held.is_some_and(|held| held.begun.is_some()) {
-            // Nobody is left to say what became of it.
-            self.queues.tell(&hand.taken, End::Lost(loss)).await;
-        } else {
-            let taken = &hand.taken;
-            self.queues.tasks.give_back(taken.task.id, taken.attempt);
-        }
     }
 
     /// Waits before the worker is tried again, unless its run is over.
@@ -470,12 +425,4 @@ impl Work {
             is_news
         });
     }
-}
-
-/// An outcome with what was written meanwhile, where only the engine knows that.
-async fn with_logs(running: &Running, mut outcome: Outcome) -> Outcome {
-    if let Some(logs) = running.logs(&outcome).await {
-        outcome.logs = logs;
-    }
-    outcome
 }

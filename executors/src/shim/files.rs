@@ -1,13 +1,14 @@
 //! What is in the folder of a run, by name.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use super::attempts::Attempts;
 use super::gateway::GatewayOrder;
 use super::network::Helper;
 use super::order::Order;
@@ -15,15 +16,6 @@ use crate::backend::{Answer, Exit, Held, Left, Outcome, Started};
 
 /// The largest document read from a folder.
 const DOCUMENT_MAX: u64 = 32 * 1024 * 1024;
-
-/// What a worker was given and has not got rid of, when it fetched the newest of it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Attempts {
-    /// Of its shim.
-    pub(crate) incarnation: String,
-    /// The oldest first.
-    pub(crate) held: Vec<Held>,
-}
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
@@ -63,7 +55,7 @@ impl Files {
     }
 
     pub(crate) fn put_order(&self, order: &Order) -> io::Result<()> {
-        self.write("run.json", order)
+        self.write("run.json", order).map(drop)
     }
 
     /// There once the command may have begun.
@@ -72,7 +64,7 @@ impl Files {
     }
 
     pub(crate) fn put_started(&self, started: &Started) -> io::Result<()> {
-        self.write("started.json", started)
+        self.write("started.json", started).map(drop)
     }
 
     /// There once the run is over.
@@ -81,7 +73,7 @@ impl Files {
     }
 
     pub(crate) fn put_exit(&self, exit: &Exit) -> io::Result<()> {
-        self.write("exit.json", exit)
+        self.write("exit.json", exit).map(drop)
     }
 
     /// The outcomes of a worker that ended before they were acknowledged.
@@ -90,7 +82,7 @@ impl Files {
     }
 
     pub(crate) fn put_outcomes(&self, outcomes: &[Outcome]) -> io::Result<()> {
-        self.write("outcomes.json", &outcomes)
+        self.write("outcomes.json", &outcomes).map(drop)
     }
 
     /// What a worker has at hand, should its shim be killed.
@@ -98,7 +90,8 @@ impl Files {
         self.read("attempts.json")
     }
 
-    pub(crate) fn put_attempts(&self, attempts: &Attempts) -> io::Result<()> {
+    /// The file can be written over, by who keeps it open.
+    pub(super) fn put_attempts(&self, attempts: &Attempts) -> io::Result<File> {
         self.write("attempts.json", attempts)
     }
 
@@ -122,7 +115,7 @@ impl Files {
     }
 
     pub(crate) fn put_gateway(&self, order: &GatewayOrder) -> io::Result<()> {
-        self.write("gateway.json", order)
+        self.write("gateway.json", order).map(drop)
     }
 
     /// The port that it serves at.
@@ -131,7 +124,7 @@ impl Files {
     }
 
     pub(crate) fn put_port(&self, port: u16) -> io::Result<()> {
-        self.write("port.json", &port)
+        self.write("port.json", &port).map(drop)
     }
 
     /// The sandbox's first process.
@@ -140,7 +133,7 @@ impl Files {
     }
 
     pub(crate) fn put_first(&self, first: &Helper) -> io::Result<()> {
-        self.write("first.json", first)
+        self.write("first.json", first).map(drop)
     }
 
     /// There while a helper of the run may live.
@@ -149,13 +142,13 @@ impl Files {
     }
 
     pub(crate) fn put_helper(&self, helper: &Helper) -> io::Result<()> {
-        self.write("helper.json", helper)
+        self.write("helper.json", helper).map(drop)
     }
 
     /// None where it isn't there.
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         let path = self.folder.join(name);
-        let file = match std::fs::File::open(&path) {
+        let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -170,7 +163,7 @@ impl Files {
     }
 
     /// Whole or not at all.
-    fn write<T: Serialize>(&self, name: &str, value: &T) -> io::Result<()> {
+    fn write<T: Serialize>(&self, name: &str, value: &T) -> io::Result<File> {
         let bytes = serde_json::to_vec(value)?;
         let half = self.folder.join(format!("{name}.half"));
         let mut file = OpenOptions::new()
@@ -180,7 +173,8 @@ impl Files {
             .mode(0o600)
             .open(&half)?;
         file.write_all(&bytes)?;
-        std::fs::rename(half, self.folder.join(name))
+        std::fs::rename(half, self.folder.join(name))?;
+        Ok(file)
     }
 }
 

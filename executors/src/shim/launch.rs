@@ -1,14 +1,16 @@
 //! Starts bubblewrap, and holds the command until all around it is in place.
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -23,6 +25,10 @@ const STATUS_MAX: u64 = 64 * 1024;
 
 /// The least that a pipe holds: it has no room for a second write before the first one was read.
 const PAGE: usize = 4096;
+
+/// How often, and how often at most, it is looked whether a process stands still that was told to.
+const STANDSTILL_LOOK: Duration = Duration::from_millis(1);
+const STANDSTILL_LOOKS: u32 = 1000;
 
 /// A sandbox that is being made; its command waits.
 #[derive(Debug)]
@@ -199,4 +205,39 @@ fn brake() -> io::Result<(OwnedFd, OwnedFd)> {
     }
     rustix::fs::fcntl_setfl(&end, plain)?;
     Ok((reader, end))
+}
+
+/// Ends a bubblewrap that may not have begun its command.
+///
+/// The first process of its sandbox waits for a word of it, for ever where it is gone, and dies with it only later. So
+/// bubblewrap stands still while that process is looked up, and ends after it.
+pub(super) async fn end_unbegun(bwrap: &mut Child) -> io::Result<()> {
+    let pid = bwrap.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(pid) = pid.and_then(Pid::from_raw) {
+        kill_process(pid, Signal::STOP).ok();
+        for _ in 0..STANDSTILL_LOOKS {
+            if stands_still(pid) {
+                break;
+            }
+            tokio::time::sleep(STANDSTILL_LOOK).await;
+        }
+        let number = pid.as_raw_nonzero();
+        let children = fs::read_to_string(format!("/proc/{number}/task/{number}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            if let Some(child) = child.parse().ok().and_then(Pid::from_raw) {
+                kill_process(child, Signal::KILL).ok();
+            }
+        }
+    }
+    bwrap.start_kill()
+}
+
+/// Whether a process makes no other ones: it is stopped, or over.
+fn stands_still(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    let state = stat.ok().and_then(|stat| {
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.chars().next()
+    });
+    !matches!(state, Some('R' | 'S' | 'D'))
 }

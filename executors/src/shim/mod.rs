@@ -4,6 +4,7 @@
 //! output and its end.
 
 mod address;
+mod attempts;
 mod client;
 mod ending;
 mod fence;

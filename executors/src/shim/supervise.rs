@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::ending::{by_code, notes, without_code};
 use super::files::Files;
-use super::launch::{Launched, launch};
+use super::launch::{Launched, end_unbegun, launch};
 use super::listen;
 use super::network::{self, Helper, Lookup};
 use super::order::Order;
@@ -133,7 +133,7 @@ async fn run(files: &Files, order: &Order, shared: &Shared) -> io::Result<Exit> 
         let began = matches!(held, Ok(Some(_)));
         if held.is_err() {
             // What bubblewrap said itself is the better reason, if it gave up.
-            launched.bwrap.start_kill()?;
+            end_unbegun(&mut launched.bwrap).await?;
             if let Some(first) = files.first()? {
                 first.end()?;
             }

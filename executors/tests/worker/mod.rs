@@ -73,7 +73,10 @@ impl Platform {
 
     pub async fn with(mut conversation: Conversation) -> Self {
         let hello = tokio::time::timeout(PATIENCE, conversation.hear());
-        let Some(FromWorker::Hello { incarnation, beat }) = hello.await.unwrap().unwrap() else {
+        let Some(FromWorker::Hello {
+            incarnation, beat, ..
+        }) = hello.await.unwrap().unwrap()
+        else {
             panic!("it says hello first");
         };
         Self {

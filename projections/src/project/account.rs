@@ -1,4 +1,4 @@
-//! Accounts, their organizations and their users.
+//! Accounts, their organizations, their users, and who watches them.
 
 use eai_core::account::Event;
 use sqlx::sqlite::SqliteConnection;
@@ -39,6 +39,34 @@ pub(super) async fn apply(
                 .bind(added.name.as_str())
                 .bind(fact.account)
                 .bind(fact.sequence)
+                .execute(connection)
+                .await?;
+        }
+        Event::MonitorAdded(added) => {
+            let text = "INSERT OR IGNORE INTO monitors \
+                (id, name, account, key, created_on, created_by, sequence) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            sqlx::query(text)
+                .bind(added.id.to_string())
+                .bind(added.name.as_str())
+                .bind(fact.account)
+                .bind(added.key)
+                .bind(&fact.time)
+                .bind(fact.actor)
+                .bind(fact.sequence)
+                .execute(connection)
+                .await?;
+        }
+        Event::MonitorRevoked(revoked) => {
+            sqlx::query("UPDATE monitors SET revoked_on = ? WHERE id = ?")
+                .bind(&fact.time)
+                .bind(revoked.id.to_string())
+                .execute(connection)
+                .await?;
+        }
+        Event::TokensRevoked(revoked) => {
+            sqlx::query("UPDATE users SET revoked_before = ? WHERE id = ?")
+                .bind(revoked.before)
+                .bind(revoked.user.to_string())
                 .execute(connection)
                 .await?;
         }

@@ -5,6 +5,8 @@ mod data;
 mod executor;
 mod job;
 mod name;
+mod platform;
+mod replicas;
 mod role;
 mod rollout;
 mod service;
@@ -92,6 +94,7 @@ pub(crate) async fn apply(
         name eai_core::name::NameAggregate,
         role eai_core::role::RoleAggregate,
         service eai_core::service::ServiceAggregate,
+        platform eai_core::platform::PlatformAggregate,
         worker eai_core::worker::WorkerAggregate,
     }
 }

@@ -47,7 +47,10 @@ pub(super) async fn apply(
                 .await?;
             Ok(())
         }
+        // They are told apart by [`super::replicas`].
         Event::Created(_)
+        | Event::Joined(_)
+        | Event::Resized(_)
         | Event::Reactivated(_)
         | Event::Activated(_)
         | Event::Scaled(_)

@@ -4,7 +4,7 @@ use eai_core::service::{Created, Event, Status, Terms};
 use sqlx::sqlite::SqliteConnection;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Error, Fact, rollout};
+use super::{Error, Fact, replicas, rollout};
 
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
@@ -12,6 +12,7 @@ pub(super) async fn apply(
     event: Event,
 ) -> Result<(), Error> {
     rollout::apply(connection, fact, &event).await?;
+    replicas::apply(connection, fact, &event).await?;
     let status = match &event {
         Event::Created(created) => return create(connection, fact, created).await,
         Event::Started(_) => {
@@ -56,6 +57,8 @@ pub(super) async fn apply(
         // Jobs and workers tell their own story.
         Event::Activated(_)
         | Event::Busy(_)
+        | Event::Joined(_)
+        | Event::Resized(_)
         | Event::Revised(_)
         | Event::Restarted(_)
         | Event::Switched(_)
@@ -85,9 +88,9 @@ async fn create(
     created: &Created,
 ) -> Result<(), Error> {
     let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
-                role, status, public, queue, idle_timeout_ms, min_ready, traffic, stirred_on, \
+                role, status, public, queue, idle_timeout_ms, min_ready, replicas, traffic, stirred_on, \
                 created_on, created_by, updated_on, sequence) \
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'never', ?, ?, ?, ?, ?)";
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'never', ?, ?, ?, ?, ?)";
     sqlx::query(text)
         .bind(created.id.to_string())
         .bind(created.name.as_str())
@@ -106,6 +109,7 @@ async fn create(
         )
         .bind(milliseconds(created.terms))
         .bind(created.terms.min_ready)
+        .bind(replicas::json(created.terms))
         .bind(&fact.time)
         .bind(&fact.time)
         .bind(fact.actor)
@@ -127,13 +131,14 @@ async fn configure(
                 queue = CASE WHEN ?2 IS NULL THEN json_remove(queue, '$.idleTimeoutMs') \
                         ELSE json_set(queue, '$.idleTimeoutMs', ?2) END, \
                 idle_timeout_ms = CASE WHEN queue IS NULL THEN ?2 END, \
-                min_ready = CASE WHEN queue IS NULL THEN ?3 ELSE 0 END, \
+                min_ready = CASE WHEN queue IS NULL THEN ?3 ELSE 0 END, replicas = ?5, \
                 traffic = CASE traffic WHEN 'never' THEN 'busy' ELSE traffic END WHERE id = ?4";
     sqlx::query(text)
         .bind(&fact.time)
         .bind(milliseconds(terms))
         .bind(terms.min_ready)
         .bind(fact.aggregate)
+        .bind(replicas::json(terms))
         .execute(connection)
         .await?;
     Ok(())

@@ -8,7 +8,7 @@ use eai_projections::{Error, open};
 use sqlx::Executor;
 
 use super::server::Server;
-use super::support::{Running, connect, database, dump, new_service, services};
+use super::support::{Running, connect, database, dump, new_service, services, until};
 
 /// What was done to a database, and how.
 type Spoil = (&'static str, fn(&Path));
@@ -18,7 +18,19 @@ async fn folded(directory: &Path, log: &Log) -> Vec<String> {
     running.caught_up(log).await;
     assert_eq!(running.views.halted(), None);
     running.stop().await;
-    dump(directory).await
+    let rows = dump(directory).await;
+    // A connection closes in a thread of its own, and takes the files beside the database with it by their
+    // names: those of the next database as well.
+    until("its files closed", || is_closed(directory).then_some(())).await;
+    rows
+}
+
+/// Whether this process has no file under the directory open.
+fn is_closed(directory: &Path) -> bool {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+        .all(|open| !open.starts_with(directory))
 }
 
 #[tokio::test]

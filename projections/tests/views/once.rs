@@ -17,7 +17,7 @@ use super::support::{
 };
 
 /// Executes commands drawn from a seed.
-struct Random {
+pub(super) struct Random {
     rng: StdRng,
     tag: u64,
     services: Vec<ServiceId>,
@@ -25,7 +25,7 @@ struct Random {
 }
 
 impl Random {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
             tag: 0,
@@ -34,7 +34,7 @@ impl Random {
         }
     }
 
-    async fn step(&mut self, log: &Log) {
+    pub(super) async fn step(&mut self, log: &Log) {
         self.tag += 1;
         let name = format!("n{}", self.tag);
         match self.rng.random_range(0..10) {

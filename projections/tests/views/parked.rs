@@ -1,9 +1,10 @@
 //! Events of a newer version are parked, and the rest goes on.
 
+use eai_core::log::Position;
 use eai_core::service::Command;
 use serde_json::json;
 
-use super::events::Document;
+use super::events::{Document, store};
 use super::server::Server;
 use super::support::{PATIENCE, Running, ask, dump, new_service, services};
 
@@ -63,5 +64,58 @@ async fn what_this_version_cannot_read_stops_nothing() {
     // Damage behind a parked event is seen: its hash is in the chain.
     running.store.rebuild(&log).await.unwrap();
     assert_eq!(dump(folder.path()).await, rows);
+    running.stop().await;
+}
+
+/// Bytes that no platform stored: each is named by where it stands, and what it stands between goes on.
+#[tokio::test]
+async fn what_is_no_document_stops_nothing() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let (log, client) = (server.log().await, server.client().await);
+    let running = Running::start(folder.path(), &log).await;
+    let web = new_service(&log, "web").await;
+    let right = Document::next(&log, "service", &web.to_string(), "stopped", json!({})).await;
+    let mut without_hash = right.json();
+    without_hash.as_object_mut().unwrap().remove("prevhash");
+    let mut of_no_type = right.json();
+    of_no_type["type"] = "hello".into();
+    let all = [
+        "hello".to_owned(),
+        String::new(),
+        "{".to_owned(),
+        without_hash.to_string(),
+        of_no_type.to_string(),
+    ];
+    for payload in &all {
+        store(&client, right.subject(), payload.clone()).await;
+    }
+    assert_eq!(ask(&log, web, Command::Stop).await, 1);
+    let api = new_service(&log, "api").await;
+    running.caught_up(&log).await;
+    assert_eq!(running.views.halted(), None);
+    let status = |row: Option<eai_projections::ServiceRow>| row.unwrap().status.to_string();
+    assert_eq!(status(running.views.service(web).await.unwrap()), "off");
+    assert_eq!(status(running.views.service(api).await.unwrap()), "on");
+
+    let verified = running.store.verify(&log).await.unwrap();
+    assert_eq!(verified.differences, []);
+    let parked: Vec<_> = verified
+        .parked
+        .iter()
+        .map(|parked| parked.sequence)
+        .collect();
+    assert_eq!(parked, [7, 8, 9, 10, 11], "{verified:?}");
+    assert!(
+        verified
+            .parked
+            .iter()
+            .all(|parked| parked.event_type == right.subject())
+    );
+    let rows = dump(folder.path()).await;
+    running.store.rebuild(&log).await.unwrap();
+    assert_eq!(dump(folder.path()).await, rows);
+    // The past is found beside it as well.
+    let past = running.store.at(&log, Position::Sequence(9)).await.unwrap();
+    assert!(past.time.is_some());
     running.stop().await;
 }

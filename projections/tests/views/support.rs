@@ -267,6 +267,11 @@ pub(crate) async fn dump(directory: &Path) -> Vec<String> {
     panic!("there are no views");
 }
 
+/// Every row of every table of one database.
+pub(crate) async fn dump_of(database: &Path) -> Vec<String> {
+    rows(&mut connect(database).await).await
+}
+
 async fn rows(connection: &mut SqliteConnection) -> Vec<String> {
     let text = "SELECT m.name, group_concat('quote(' || quote(c.name) || ')', ' || '' | '' || ') \
                 FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' \

@@ -4,16 +4,19 @@ use axum::Json;
 use axum::extract::State;
 use eai_core::names::{Name, Reference};
 use eai_projections::{AccountRow, OrganizationRow};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::at::{AtQuery, Seen as _, Sight};
 use super::extract::{Params, Ref};
-use super::list::{List, ListQuery};
+use super::list::{List, ListQuery, PageQuery};
 use super::service::shown;
+use super::user::User;
 use super::{ApiError, Shared, resolve};
-use crate::auth::Caller;
+use crate::auth::{Caller, Who};
 
 /// An account as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Account {
     id: String,
@@ -27,24 +30,13 @@ pub(crate) struct Account {
 }
 
 /// An organization as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Organization {
     id: String,
     name: String,
     urn: String,
     created_on: String,
-}
-
-/// A user as clients see it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct User {
-    id: String,
-    name: String,
-    account: String,
-    organization: String,
-    urn: String,
 }
 
 fn shape(row: &AccountRow) -> Account {
@@ -78,8 +70,10 @@ pub(crate) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<List<Account>>, ApiError> {
     let page = query.page()?;
-    let rows = state.views.accounts(&query.scope(&caller)?, page).await?;
-    Ok(ListQuery::answer(
+    let sight = query.sight(&state).await?;
+    let rows = sight.views().accounts(&query.scope(&caller)?, page).await?;
+    Ok(ListQuery::seen(
+        &caller,
         rows,
         &page,
         |row| row.sequence,
@@ -91,21 +85,22 @@ pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
+    Params(query): Params<AtQuery>,
 ) -> Result<Json<Account>, ApiError> {
-    let row = resolve::account(&state, &caller, &reference).await?;
+    let sight = Sight::of(&state, query.at.as_deref()).await?;
+    let row = resolve::account(&sight, &caller, &reference).await?;
     Ok(Json(shape(&row)))
 }
 
 pub(crate) async fn organizations(
     State(state): State<Shared>,
     caller: Caller,
+    Params(query): Params<PageQuery>,
 ) -> Result<Json<List<Organization>>, ApiError> {
     let name = caller.account.organization();
     let row = state.views.organization_by_name(&name).await?;
-    Ok(Json(List {
-        items: row.iter().map(shape_organization).collect(),
-        next: None,
-    }))
+    let rows = row.iter().map(shape_organization).collect();
+    query.of(rows, |row: &Organization| row.name.clone())
 }
 
 pub(crate) async fn organization(
@@ -135,8 +130,23 @@ pub(crate) async fn me(
     State(state): State<Shared>,
     caller: Caller,
 ) -> Result<Json<User>, ApiError> {
-    let missing = || ApiError::not_found("the user of this token is not there any more");
-    let user = state.views.user(caller.user).await?.ok_or_else(missing)?;
+    let missing = || ApiError::not_found("whoever this token is of is not there any more");
+    let (kind, id, name) = match caller.who() {
+        Who::User(id) => {
+            let user = state.views.user(id).await?.ok_or_else(missing)?;
+            ("user", id.to_string(), user.name.to_string())
+        }
+        Who::Key(id, role) => {
+            let role = state.views.role(role).await?.ok_or_else(missing)?;
+            ("key", id.to_string(), role.name.to_string())
+        }
+        Who::Run(of) => {
+            let job = state.views.job(of.job).await?.ok_or_else(missing)?;
+            let name = job.name.map(|name| name.to_string());
+            let id = of.job.to_string();
+            ("job", id.clone(), name.unwrap_or(id))
+        }
+    };
     let organization = caller.account.organization();
     let row = state
         .views
@@ -144,10 +154,11 @@ pub(crate) async fn me(
         .await?
         .ok_or_else(missing)?;
     Ok(Json(User {
-        id: user.id.to_string(),
-        name: user.name.to_string(),
-        account: user.account.to_string(),
+        urn: format!("{}:{kind}:{id}", row.id),
+        id,
+        name,
+        account: caller.account.to_string(),
         organization: organization.to_string(),
-        urn: format!("{}:user:{}", row.id, user.id),
+        refresh_token: None,
     }))
 }

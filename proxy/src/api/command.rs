@@ -2,10 +2,10 @@
 
 use axum::http::HeaderMap;
 use eai_core::command::{AnyPart, Context, Urgency};
-use eai_core::envelope::Actor;
 use eai_core::ids::CommandId;
 use eai_core::log::Outcome;
 use eai_core::names::FullName;
+use eai_core::trace::TraceParent;
 use time::OffsetDateTime;
 
 use super::position::PATIENCE;
@@ -14,14 +14,9 @@ use crate::auth::Caller;
 
 /// What the events of a request's command say about it.
 pub(crate) fn context(caller: &Caller, id: CommandId, headers: &HeaderMap) -> Context {
-    let actor = Actor::User(caller.user);
-    let traceparent = headers
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok());
+    let actor = caller.actor();
     Context {
-        traceparent: traceparent
-            .filter(|text| is_traceparent(text))
-            .map(str::to_owned),
+        traceparent: traceparent(headers),
         ..Context::user(id, actor, OffsetDateTime::now_utc())
     }
 }
@@ -101,35 +96,7 @@ pub(crate) fn essential(context: Context) -> Context {
     }
 }
 
-/// W3C trace context, version 00: only what is well formed goes into an event.
-fn is_traceparent(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let mut hex = |length: usize| {
-        parts.next().is_some_and(|part| {
-            part.len() == length
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        })
-    };
-    hex(2) && hex(32) && hex(16) && hex(2) && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_well_formed_traceparent_is_kept() {
-        assert!(is_traceparent(
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-        ));
-        for bad in [
-            "",
-            "00-4bf9-00f0-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-        ] {
-            assert!(!is_traceparent(bad), "{bad}");
-        }
-    }
+/// The trace context of a request: only what is well formed goes into an event.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
 }

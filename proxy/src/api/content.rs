@@ -7,13 +7,16 @@ use axum::extract::State;
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse as _;
 use eai_core::data::{File, FilePath, Manifest, Status};
 use eai_projections::DataRow;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at::Seen as _;
 use super::extract::{Input, Params, Ref};
 use super::list::{List, ListQuery, limit};
+use super::openapi::{Octets, Told};
 use super::push::{Pushed, shape};
 use super::{ApiError, Shared, resolve};
 use crate::auth::Caller;
@@ -23,30 +26,34 @@ use crate::content::{Asked, send};
 const MOST: u32 = 1000;
 
 /// What of a version is listed.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContentQuery {
+    /// The newest where it is absent.
     version: Option<u64>,
     /// A directory; the root where it is absent.
     path: Option<String>,
     /// Everything below it, not only what is in it.
     #[serde(default)]
     recursive: bool,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
     /// `next` of the page before: a version and how many rows came before.
     after: Option<String>,
 }
 
 /// Which file is read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileQuery {
+    /// The newest where it is absent.
     version: Option<u64>,
     path: String,
 }
 
 /// Which files are read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Files {
     version: Option<u64>,
@@ -54,7 +61,7 @@ pub(crate) struct Files {
 }
 
 /// A file or directory as clients see it.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Entry {
     name: String,
     status: Status,
@@ -117,9 +124,10 @@ pub(crate) async fn versions(
     Ref(reference): Ref,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<List<Pushed>>, ApiError> {
-    let row = resolve::data(&state, &caller, &reference).await?;
+    let sight = query.sight(&state).await?;
+    let row = resolve::data(&sight, &caller, &reference).await?;
     let page = query.page()?;
-    let rows = state.views.versions(row.id, page).await?;
+    let rows = sight.views().versions(row.id, page).await?;
     Ok(ListQuery::answer(rows, &page, |row| row.version, shape))
 }
 
@@ -129,7 +137,7 @@ pub(crate) async fn file(
     caller: Caller,
     Ref(reference): Ref,
     Params(query): Params<FileQuery>,
-) -> Result<Response, ApiError> {
+) -> Result<Told<Octets>, ApiError> {
     let row = resolve::data(&state, &caller, &reference).await?;
     let (version, files) = files(&state, &row, query.version).await?;
     let file = find(&files, &query.path, version, &row)?;
@@ -142,7 +150,7 @@ pub(crate) async fn file(
         (CONTENT_LENGTH, file.size.to_string()),
         (ETAG, format!("\"{}\"", file.sha256)),
     ];
-    Ok((headers, body).into_response())
+    Ok((headers, body).into_response().into())
 }
 
 /// Several files, one behind the other.
@@ -151,7 +159,7 @@ pub(crate) async fn read(
     caller: Caller,
     Ref(reference): Ref,
     Input(asked): Input<Files>,
-) -> Result<Response, ApiError> {
+) -> Result<Told<Octets>, ApiError> {
     let row = resolve::data(&state, &caller, &reference).await?;
     let (version, files) = files(&state, &row, asked.version).await?;
     let found: Result<Vec<File>, ApiError> = asked
@@ -161,7 +169,7 @@ pub(crate) async fn read(
         .collect();
     let body = send(state.contents.objects(), Asked::Framed(found?)).await?;
     let headers = [(CONTENT_TYPE, "application/octet-stream")];
-    Ok((headers, body).into_response())
+    Ok((headers, body).into_response().into())
 }
 
 /// The files of a version, by default the newest one.

@@ -2,20 +2,23 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use eai_core::data;
 use eai_core::ids::DataId;
 use eai_projections::DataRow;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at::{AtQuery, Seen as _, Sight};
 use super::extract::{Input, Key, Params, Ref};
 use super::list::{List, ListQuery};
+use super::openapi::Made;
 use super::service::shown;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 
 /// A data resource as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Data {
     id: String,
@@ -31,7 +34,7 @@ pub(crate) struct Data {
 }
 
 /// A data resource to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewData {
     name: String,
@@ -59,16 +62,25 @@ pub(crate) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<List<Data>>, ApiError> {
     let page = query.page()?;
-    let rows = state.views.datas(&query.scope(&caller)?, page).await?;
-    Ok(ListQuery::answer(rows, &page, |row| row.sequence, shape))
+    let sight = query.sight(&state).await?;
+    let rows = sight.views().datas(&query.scope(&caller)?, page).await?;
+    Ok(ListQuery::seen(
+        &caller,
+        rows,
+        &page,
+        |row| row.sequence,
+        shape,
+    ))
 }
 
 pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
+    Params(query): Params<AtQuery>,
 ) -> Result<Json<Data>, ApiError> {
-    resolve::data(&state, &caller, &reference)
+    let sight = Sight::of(&state, query.at.as_deref()).await?;
+    resolve::data(&sight, &caller, &reference)
         .await
         .map(shape)
         .map(Json)
@@ -80,7 +92,7 @@ pub(crate) async fn create(
     Key(id): Key,
     headers: HeaderMap,
     Input(wanted): Input<NewData>,
-) -> Result<(StatusCode, Json<Data>), ApiError> {
+) -> Result<Made<Data>, ApiError> {
     let full_name = resolve::new_name(&caller, &wanted.name, wanted.account.as_deref())?;
     let made = DataId(id.aggregate(0));
     let context = command::context(&caller, id, &headers);
@@ -88,5 +100,5 @@ pub(crate) async fn create(
     let row = state.views.data(made).await?;
     let row = row.ok_or_else(|| command::made_nothing(&outcome, id))?;
     command::made_as_asked(id, &row.account.join(row.name.clone()), &full_name)?;
-    Ok((StatusCode::CREATED, Json(shape(row))))
+    Ok(Made(shape(row)))
 }

@@ -2,6 +2,8 @@
 //!
 //! `docs/errors.md` lists the codes.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
@@ -12,12 +14,14 @@ use eai_core::log::tasks::ContentError;
 use eai_core::log::{self, objects, output};
 use eai_core::names;
 use eai_projections as projections;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use super::image::ImagesError;
 use crate::auth::Rejected;
 use crate::content::Broken;
-use crate::content::frames::Fault;
+use crate::content::frames::Fault as Broke;
 
 /// An answer that is an error. `message` is for people, `code` for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +29,38 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// After how many seconds it may be asked again, where that helps.
+    retry: Option<u64>,
+}
+
+/// An error as clients see it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Problem<'a> {
+    error: Fault<'a>,
+}
+
+/// What was wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+struct Fault<'a> {
+    /// For programs: `docs/errors.md` lists them.
+    code: &'a str,
+    /// The status of the answer.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// For people: what happened, and what to do.
+    message: &'a str,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
         Self {
             status,
             code,
             message: message.into(),
+            retry,
         }
     }
 
@@ -84,6 +112,19 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
     }
 
+    /// A caller that asked too often, and may ask again after `wait`.
+    pub(crate) fn too_many(wait: Duration) -> Self {
+        // A whole second, so that who asks again is not too early.
+        let seconds = wait.as_secs() + 1;
+        let message = format!(
+            "you ask more often than this platform allows: ask again in {seconds} s, or raise `eai server --api-rate`"
+        );
+        Self {
+            retry: Some(seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message)
+        }
+    }
+
     pub(crate) fn bad_spec(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-spec", message)
     }
@@ -128,22 +169,26 @@ impl ApiError {
 
     /// The document itself, for answers that are streams.
     pub(crate) fn document(&self) -> serde_json::Value {
-        let Self {
-            status,
-            code,
-            message,
-        } = self;
-        json!({ "error": { "code": code, "status": status.as_u16(), "message": message } })
+        json!(self.problem())
+    }
+
+    fn problem(&self) -> Problem<'_> {
+        Problem {
+            error: Fault {
+                code: self.code,
+                status: self.status.as_u16(),
+                message: &self.message,
+            },
+        }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.document())).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let mut response = (self.status, Json(self.problem())).into_response();
+        if let Some(seconds) = self.retry {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -153,7 +198,8 @@ impl From<Rejected> for ApiError {
     fn from(rejected: Rejected) -> Self {
         let code = match rejected {
             Rejected::Expired => "token-expired",
-            Rejected::Invalid | Rejected::WrongKind => "unauthenticated",
+            Rejected::Revoked => "token-revoked",
+            Rejected::Invalid | Rejected::WrongKind | Rejected::Over => "unauthenticated",
         };
         Self::new(StatusCode::UNAUTHORIZED, code, rejected.to_string())
     }
@@ -246,11 +292,11 @@ impl From<Broken> for ApiError {
                 "disk-full",
                 error.to_string(),
             ),
-            Broken::Body(Fault::Broken) => Self::bad_request("the body broke off: send it again"),
-            Broken::Body(Fault::Stalled) => {
+            Broken::Body(Broke::Broken) => Self::bad_request("the body broke off: send it again"),
+            Broken::Body(Broke::Stalled) => {
                 Self::bad_request("nothing came for a minute: send it again")
             }
-            Broken::Body(Fault::Head) => Self::bad_request(
+            Broken::Body(Broke::Head) => Self::bad_request(
                 "the body is not a row of contents: write `SHA256 SIZE`, a line feed, the bytes, and so on",
             ),
         }
@@ -303,6 +349,7 @@ impl From<projections::Error> for ApiError {
             projections::Error::Behind { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "views-behind", message)
             }
+            projections::Error::Future { .. } => Self::bad_request(message),
             projections::Error::Log(error) => error.into(),
             other => Self::internal(&other),
         }

@@ -3,39 +3,48 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::response::{IntoResponse, Response};
-use eai_core::envelope::MEDIA_TYPE;
+use axum::response::IntoResponse as _;
+use eai_core::envelope::{Envelope, MEDIA_TYPE};
 use eai_core::ids::EventId;
+use eai_core::log::chain::look;
 use eai_core::log::{Log, Position, Recorded};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::event_filter::{EventFilter, EventQuery};
+use super::event_filter::{EventFilter, EventQuery, sees};
 use super::extract::{Params, Ref};
 use super::follow::follow;
 use super::list::{List, limit};
-use super::{ApiError, Shared};
+use super::openapi::{Lines, Stored, Told};
+use super::{ApiError, Shared, resolve};
 use crate::auth::Caller;
 
 /// The most events of one answer.
 pub(super) const MOST: u32 = 1000;
+/// How many events one answer may look at for those that are asked for: a rare one takes several answers.
+const MOST_READ: usize = 50_000;
 
 /// An event with its place in the log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Placed<'a> {
     sequence: u64,
+    #[schemars(with = "Envelope<'static>")]
     event: &'a RawValue,
 }
+
+/// A page of events, or a stream of them.
+type Events = (Json<List<Placed<'static>>>, Lines<Placed<'static>>);
 
 pub(crate) async fn list(
     State(state): State<Shared>,
     caller: Caller,
     Params(query): Params<EventQuery>,
-) -> Result<Response, ApiError> {
+) -> Result<Told<Events>, ApiError> {
     let filter = filter(&state, &caller, &query).await?;
     let most = limit("limit", query.limit, MOST)? as usize;
     if query.follow {
-        return follow(state, filter, query.tail).await;
+        return follow(state, filter, query.tail).await.map(Told::from);
     }
     let (events, next) = match query.tail {
         Some(tail) => (
@@ -49,8 +58,12 @@ pub(crate) async fn list(
         ),
         None => page(&state.log, &filter, most).await?,
     };
-    let items: Vec<Box<RawValue>> = events.iter().map(line).collect::<Result<_, _>>()?;
-    Ok(Json(List { items, next }).into_response())
+    let items: Vec<Box<RawValue>> = events
+        .iter()
+        .map(line)
+        .filter_map(Result::transpose)
+        .collect::<Result<_, _>>()?;
+    Ok(Json(List { items, next }).into_response().into())
 }
 
 /// What is asked for. An `id` may be that of an event, which only the views know.
@@ -59,27 +72,35 @@ async fn filter(
     caller: &Caller,
     query: &EventQuery,
 ) -> Result<EventFilter, ApiError> {
-    let filter = query.filter(&caller.account)?;
+    let account = match &query.account {
+        Some(text) => resolve::account_name(caller, text)?,
+        None => caller.account.clone(),
+    };
+    caller.may_use(&account)?;
+    let filter = query.filter(&account)?;
     let named = match query.id() {
         Some(id) => state.views.event_sequence(id).await?,
         None => None,
     };
-    match named {
-        Some(sequence) => query.only(&caller.account, sequence),
-        None => Ok(filter),
-    }
+    let filter = match named {
+        Some(sequence) => query.only(&account, sequence)?,
+        None => filter,
+    };
+    Ok(filter.seen_by(caller, &account))
 }
 
-/// One page from the filter's start, and where the next one begins.
-async fn page(
+/// One page from the filter's start, and where the next one begins. It may be empty where there are more.
+pub(super) async fn page(
     log: &Log,
     filter: &EventFilter,
     most: usize,
 ) -> Result<(Vec<Recorded>, Option<String>), ApiError> {
     let mut events: Vec<Recorded> = Vec::new();
     let mut from = filter.from;
+    let mut looked_at = 0;
     loop {
         let (read, more) = log.page(&filter.subject, from, most).await?;
+        looked_at += read.len();
         let last = read.last().map(|event| event.sequence);
         let over = read.iter().any(|event| filter.is_over(event));
         events.extend(
@@ -94,7 +115,7 @@ async fn page(
         match last {
             Some(last) if more && !over => {
                 from = Position::Sequence(last + 1);
-                if events.len() == most {
+                if events.len() == most || looked_at >= MOST_READ {
                     return Ok((events, Some((last + 1).to_string())));
                 }
             }
@@ -139,7 +160,7 @@ pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
-) -> Result<Response, ApiError> {
+) -> Result<Told<Stored<Envelope<'static>>>, ApiError> {
     let missing = || {
         ApiError::not_found(format!(
             "there is no event `{}`: `eai events tail` lists the newest",
@@ -159,28 +180,31 @@ pub(crate) async fn get(
     };
     let event = state.log.get(sequence).await?.ok_or_else(missing)?;
     let envelope = event.envelope().map_err(|_| missing())?;
-    if envelope.account != caller.account.as_str() {
+    let seen = sees(&caller, &envelope);
+    if !seen {
         return Err(missing());
     }
     let mut response = event.payload.clone().into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     headers.insert("x-eai-sequence", HeaderValue::from(sequence));
-    Ok(response)
+    Ok(response.into())
 }
 
-/// The event as it is stored, with its place.
-pub(super) fn line(event: &Recorded) -> Result<Box<RawValue>, ApiError> {
+/// The event as it is stored, with its place; none where no event stands there.
+pub(super) fn line(event: &Recorded) -> Result<Option<Box<RawValue>>, ApiError> {
+    match look(event)? {
+        Ok(_) => placed(event.sequence, &event.payload).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// JSON with its place.
+pub(super) fn placed(sequence: u64, json: &[u8]) -> Result<Box<RawValue>, ApiError> {
     let damaged = |_| {
-        ApiError::from(eai_core::log::Error::Damaged(format!(
-            "event {} is not JSON",
-            event.sequence
-        )))
+        let what = format!("event {sequence} is not JSON");
+        ApiError::from(eai_core::log::Error::Damaged(what))
     };
-    let stored: &RawValue = serde_json::from_slice(&event.payload).map_err(damaged)?;
-    serde_json::value::to_raw_value(&Placed {
-        sequence: event.sequence,
-        event: stored,
-    })
-    .map_err(damaged)
+    let event: &RawValue = serde_json::from_slice(json).map_err(damaged)?;
+    serde_json::value::to_raw_value(&Placed { sequence, event }).map_err(damaged)
 }

@@ -1,5 +1,7 @@
 //! Executors: list, get, drain, undrain.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -7,8 +9,10 @@ use eai_core::command::Part;
 use eai_core::executor::{Command, ExecutorAggregate, Standing};
 use eai_core::ids::CommandId;
 use eai_projections::{ExecutorRow, Reserved};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::at::{AtQuery, Seen as _, Sight};
 use super::extract::{Key, Params, Ref};
 use super::list::{List, ListQuery};
 use super::service::shown;
@@ -17,7 +21,7 @@ use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 
 /// An executor as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Executor {
     id: String,
@@ -36,7 +40,7 @@ pub(crate) struct Executor {
 }
 
 /// Cores and memory.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Room {
     /// In thousandths of a core.
@@ -44,8 +48,12 @@ struct Room {
     mem_mib: u64,
 }
 
-fn shape(state: &Shared, row: ExecutorRow, reserved: Reserved) -> Executor {
-    let heard = state.beats.last(row.id);
+fn shape(state: &Shared, sight: &Sight, row: ExecutorRow, reserved: Reserved) -> Executor {
+    // When it was heard is known of now only.
+    let heard = match sight {
+        Sight::Now(_) => state.beats.last(row.id),
+        Sight::Then(_) => None,
+    };
     let age = heard.map(|heard| state.beats.age(&heard).as_secs_f64());
     Executor {
         id: row.id.to_string(),
@@ -74,15 +82,20 @@ pub(crate) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<List<Executor>>, ApiError> {
     let page = query.page()?;
-    let rows = state.views.executors(&query.scope(&caller)?, page).await?;
-    let mut reserved = state.views.reserved().await?;
-    Ok(ListQuery::answer(
+    let sight = query.sight(&state).await?;
+    let rows = sight
+        .views()
+        .executors(&query.scope(&caller)?, page)
+        .await?;
+    let mut reserved = sight.views().reserved().await?;
+    Ok(ListQuery::seen(
+        &caller,
         rows,
         &page,
         |row| row.sequence,
         |row| {
             let reserved = reserved.remove(&row.id).unwrap_or_default();
-            shape(&state, row, reserved)
+            shape(&state, &sight, row, reserved)
         },
     ))
 }
@@ -91,14 +104,21 @@ pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
+    Params(query): Params<AtQuery>,
 ) -> Result<Json<Executor>, ApiError> {
-    one(&state, &caller, &reference).await
+    let sight = Sight::of(&state, query.at.as_deref()).await?;
+    one(&state, &sight, &caller, &reference).await
 }
 
-async fn one(state: &Shared, caller: &Caller, reference: &str) -> Result<Json<Executor>, ApiError> {
-    let row = resolve::executor(state, caller, reference).await?;
-    let reserved = state.views.reserved().await?.remove(&row.id);
-    Ok(Json(shape(state, row, reserved.unwrap_or_default())))
+async fn one(
+    state: &Shared,
+    sight: &Sight,
+    caller: &Caller,
+    reference: &str,
+) -> Result<Json<Executor>, ApiError> {
+    let row = resolve::executor(sight, caller, reference).await?;
+    let reserved = sight.views().reserved().await?.remove(&row.id);
+    Ok(Json(shape(state, sight, row, reserved.unwrap_or_default())))
 }
 
 async fn change(
@@ -113,7 +133,13 @@ async fn change(
     let context = command::essential(command::context(&caller, id, &headers));
     let part = Part::<ExecutorAggregate>::on(row.account.clone(), row.id, command).boxed();
     command::execute(&state, &context, &[part]).await?;
-    one(&state, &caller, &row.id.to_string()).await
+    one(
+        &state,
+        &Sight::Now(Arc::clone(&state)),
+        &caller,
+        &row.id.to_string(),
+    )
+    .await
 }
 
 verbs! {

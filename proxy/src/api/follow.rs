@@ -120,9 +120,9 @@ impl Following {
                 Ok(Err(error)) => return Err(failed(error.into())),
                 Ok(Ok(event)) if self.filter.is_over(&event) => return Err(Bytes::new()),
                 Ok(Ok(event)) if self.filter.takes(&event) => {
-                    return line(&event)
-                        .map(|line| Bytes::from(format!("{line}\n")))
-                        .map_err(failed);
+                    if let Some(line) = line(&event).map_err(failed)? {
+                        return Ok(Bytes::from(format!("{line}\n")));
+                    }
                 }
                 Ok(Ok(_)) => {}
             }

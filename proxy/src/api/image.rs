@@ -5,13 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use bytes::Bytes;
 use eai_core::spec::Image as Named;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -19,7 +19,8 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::extract::Params;
-use super::list::List;
+use super::list::{List, PageQuery};
+use super::openapi::{Made, Sent, Tarred};
 use super::service::shown;
 use super::{ApiError, Shared};
 use crate::auth::Caller;
@@ -81,14 +82,16 @@ pub struct Imports {
 }
 
 /// What an image is to be called.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Called {
+    /// `NAME:TAG`.
     name: String,
 }
 
 /// An image as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StoredImage")]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Image {
     name: String,
@@ -108,13 +111,13 @@ fn shape(image: StoredImage) -> Image {
 
 pub(crate) async fn list(
     State(state): State<Shared>,
-    _caller: Caller,
+    caller: Caller,
+    Params(query): Params<PageQuery>,
 ) -> Result<Json<List<Image>>, ApiError> {
-    let images = state.images.images.list().await?;
-    Ok(Json(List {
-        items: images.into_iter().map(shape).collect(),
-        next: None,
-    }))
+    caller.may_here(&state.account)?;
+    let images = state.images.all().await?;
+    let images = images.into_iter().map(shape).collect();
+    query.of(images, |image: &Image| image.name.clone())
 }
 
 /// Takes an image in.
@@ -122,17 +125,21 @@ pub(crate) async fn import(
     State(state): State<Shared>,
     caller: Caller,
     Params(called): Params<Called>,
-    request: Request,
-) -> Result<(StatusCode, Json<Image>), ApiError> {
+    Sent(request, ..): Sent<Tarred>,
+) -> Result<Made<Image>, ApiError> {
     let mut frames = Frames::new(request.into_body());
+    if let Err(refused) = caller.may_here(&state.account) {
+        frames.drain().await;
+        return Err(refused);
+    }
     let imported = state.images.import(&called.name, &mut frames).await;
     if imported.is_err() {
         // A client that still sends when the connection is closed would never see the answer.
         frames.drain().await;
     }
     let image = imported?;
-    tracing::info!(user = %caller.user, image = image.name, id = image.id, "image.imported");
-    Ok((StatusCode::CREATED, Json(shape(image))))
+    tracing::info!(by = %caller.actor(), image = image.name, id = image.id, "image.imported");
+    Ok(Made(shape(image)))
 }
 
 // === impl Imports ===
@@ -144,6 +151,11 @@ impl Imports {
             images,
             slots: Semaphore::new(AT_ONCE),
         }
+    }
+
+    /// Every image that has a name.
+    pub(crate) async fn all(&self) -> Result<Vec<StoredImage>, ImagesError> {
+        self.images.list().await
     }
 
     async fn import(&self, name: &str, frames: &mut Frames) -> Result<StoredImage, ApiError> {

@@ -12,9 +12,10 @@ use eai_core::names::AccountName;
 use eai_core::spec::{Resources, Spec};
 use eai_core::subject::Address;
 use eai_projections::{JobRow, RunRow};
+use schemars::JsonSchema;
 use serde::Serialize;
-use time::OffsetDateTime;
 
+use super::at::{AtQuery, Seen, Sight};
 use super::extract::{Key, Params, Ref};
 use super::job_filter::JobQuery;
 use super::list::{List, ListQuery};
@@ -28,7 +29,7 @@ const KILLED: &str = "killed";
 const ASKED: &str = "asked";
 
 /// A job as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(
     clippy::struct_excessive_bools,
@@ -64,7 +65,7 @@ pub(crate) struct Job {
 }
 
 /// One run of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Run {
     #[serde(rename = "run")]
@@ -152,13 +153,13 @@ pub(crate) async fn list(
 ) -> Result<Json<List<Job>>, ApiError> {
     let common = query.list();
     let (scope, page) = (common.scope(&caller)?, common.page()?);
-    let filter = query
-        .filter(&state, &caller, OffsetDateTime::now_utc())
-        .await?;
-    let rows = state.views.jobs(&scope, &filter, page).await?;
+    let sight = query.sight(&state).await?;
+    let filter = query.filter(&sight, &caller, sight.time()).await?;
+    let rows = sight.views().jobs(&scope, &filter, page).await?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    let mut runs = state.views.last_runs(&ids).await?;
-    Ok(ListQuery::answer(
+    let mut runs = sight.views().last_runs(&ids).await?;
+    Ok(ListQuery::seen(
+        &caller,
         rows,
         &page,
         |row| row.sequence,
@@ -173,13 +174,15 @@ pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
+    Params(query): Params<AtQuery>,
 ) -> Result<Json<Job>, ApiError> {
-    let row = resolve::job(&state, &caller, &reference).await?;
-    whole(&state, row).await
+    let sight = Sight::of(&state, query.at.as_deref()).await?;
+    let row = resolve::job(&sight, &caller, &reference).await?;
+    whole(&state, &sight, row).await
 }
 
-async fn whole(state: &Shared, row: JobRow) -> Result<Json<Job>, ApiError> {
-    let runs = state.views.runs(row.id).await?;
+async fn whole(state: &Shared, seen: &impl Seen, row: JobRow) -> Result<Json<Job>, ApiError> {
+    let runs = seen.views().runs(row.id).await?;
     let spec = Some(row.spec.clone());
     Ok(Json(shape(state, row, runs, spec)))
 }
@@ -208,7 +211,7 @@ pub(crate) async fn kill(
         Err(error) => return Err(error.into()),
     }
     let row = resolve::job(&state, &caller, &row.id.to_string()).await?;
-    whole(&state, row).await
+    whole(&state, &state, row).await
 }
 
 /// Holds the current run still; answers once that is stored.
@@ -253,7 +256,7 @@ async fn change(
     };
     command::settle(state, context, plan).await?;
     let row = resolve::job(state, caller, &row.id.to_string()).await?;
-    whole(state, row).await
+    whole(state, state, row).await
 }
 
 async fn ended_by_kill(state: &Shared, id: JobId) -> Result<bool, ApiError> {

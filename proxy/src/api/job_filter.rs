@@ -2,9 +2,11 @@
 
 use eai_core::job::Phase;
 use eai_projections::JobFilter;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
+use super::at::{Seen, Sight};
 use super::list::ListQuery;
 use super::{ApiError, Shared, resolve};
 use crate::auth::Caller;
@@ -26,20 +28,27 @@ const PHASES: [Phase; 8] = [
 ];
 
 /// What a list of jobs may be asked.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobQuery {
+    /// An account (`snow.testacc`, `testacc`) or an organization (`snow`); default yours.
     account: Option<String>,
     /// The jobs of this service.
     service: Option<String>,
     /// `recent` (default), `alive`, `all`, or states with commas between.
     state: Option<String>,
     /// The jobs whose name contains this.
+    #[schemars(length(max = 63))]
     name: Option<String>,
     /// `-created` (default): newest first; `created`: oldest first.
     order: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
+    /// `next` of the page before.
     after: Option<String>,
+    /// A sequence or a time, for the jobs that there were then.
+    at: Option<String>,
 }
 
 impl JobQuery {
@@ -48,16 +57,21 @@ impl JobQuery {
         ListQuery::new(self.account.clone(), self.limit, self.after.clone())
     }
 
+    /// The views that are meant.
+    pub(crate) async fn sight(&self, state: &Shared) -> Result<Sight, ApiError> {
+        Sight::of(state, self.at.as_deref()).await
+    }
+
     /// Which jobs are meant, at a moment.
     pub(crate) async fn filter(
         &self,
-        state: &Shared,
+        seen: &impl Seen,
         caller: &Caller,
         now: OffsetDateTime,
     ) -> Result<JobFilter, ApiError> {
         let (states, since) = states(self.state.as_deref(), now)?;
         let service = match &self.service {
-            Some(reference) => Some(resolve::service(state, caller, reference).await?.id),
+            Some(reference) => Some(resolve::service(seen, caller, reference).await?.id),
             None => None,
         };
         let name = self.name.clone();

@@ -17,7 +17,8 @@ use eai_core::ids::JobId;
 use eai_core::log::live::{Live, LiveJob, until};
 use eai_core::log::output::{self, Chunk, Follower, Output, Reader, Source, Start};
 use eai_core::names::AccountName;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -26,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use super::extract::{Params, Ref};
 use super::follow::stopping;
+use super::openapi::{Lines, Nothing, Text, Told};
 use super::position::PATIENCE;
 use super::{ApiError, Shared, resolve};
 use crate::auth::Caller;
@@ -38,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const NDJSON: &str = "application/x-ndjson";
 
 /// What of a job's output is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogQuery {
     /// Go on with what comes until the run ended.
@@ -50,6 +52,31 @@ pub(crate) struct LogQuery {
     run: Option<u32>,
     /// Only what is behind the `position` of a chunk.
     after: Option<u64>,
+}
+
+/// A line of output as JSON.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OutputLine")]
+#[serde(untagged)]
+pub(crate) enum Piece<'a> {
+    /// What was written.
+    Written {
+        /// Where to go on behind it.
+        position: u64,
+        /// `stdout`, `stderr` or `platform`.
+        stream: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        /// What is not UTF-8.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        base64: Option<String>,
+        time: Option<String>,
+    },
+    /// That this was all.
+    End {
+        /// Always true.
+        end: bool,
+    },
 }
 
 /// How the output is written.
@@ -87,7 +114,7 @@ pub(crate) async fn get(
     Ref(reference): Ref,
     Params(query): Params<LogQuery>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Told<(Text, Lines<Piece<'static>>, Nothing)>, ApiError> {
     let row = resolve::job(&state, &caller, &reference).await?;
     let start = query.start();
     let run = query.run.unwrap_or(row.run);
@@ -123,11 +150,11 @@ pub(crate) async fn get(
     let first = match &mut sending.stage {
         Stage::Reading(reader) => match reader.next().await? {
             Some(chunk) => Some(sending.line(&chunk)),
-            None => return Ok(StatusCode::NO_CONTENT.into_response()),
+            None => return Ok(StatusCode::NO_CONTENT.into_response().into()),
         },
         Stage::Following(_) | Stage::Over => None,
     };
-    Ok(sending.response(first, slot, &state))
+    Ok(sending.response(first, slot, &state).into())
 }
 
 // === impl LogQuery ===
@@ -191,7 +218,8 @@ impl Sending {
                 Ok(None) if matches!(self.stage, Stage::Over) => return None,
                 Ok(None) => {
                     self.stage = Stage::Over;
-                    return (self.format == Format::Json).then(|| Ok("{\"end\":true}\n".into()));
+                    let end = json!(Piece::End { end: true });
+                    return (self.format == Format::Json).then(|| Ok(format!("{end}\n").into()));
                 }
                 Err(output::Error::Unavailable(reason)) => {
                     tracing::debug!(reason, "job.logs");
@@ -276,11 +304,15 @@ fn json_line(chunk: &Chunk) -> Bytes {
         Source::Stderr => "stderr",
         Source::Platform => "platform",
     };
-    let mut line = json!({ "stream": stream, "time": time, "position": chunk.offset });
-    match std::str::from_utf8(&chunk.bytes) {
-        Ok(text) => line["text"] = text.into(),
-        Err(_) => line["base64"] = BASE64.encode(&chunk.bytes).into(),
-    }
+    let text = std::str::from_utf8(&chunk.bytes);
+    let base64 = text.is_err().then(|| BASE64.encode(&chunk.bytes));
+    let line = json!(Piece::Written {
+        position: chunk.offset,
+        stream,
+        text: text.ok(),
+        base64,
+        time,
+    });
     format!("{line}\n").into()
 }
 

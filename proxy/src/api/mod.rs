@@ -1,6 +1,7 @@
 //! REST under `/v1`: requests become commands, views become answers.
 
 mod account;
+mod at;
 pub(crate) mod command;
 mod content;
 mod data;
@@ -17,31 +18,42 @@ mod job;
 mod job_filter;
 mod job_log;
 mod list;
+mod log;
+mod metrics;
+mod monitor;
+mod openapi;
+mod operations;
 mod position;
 mod push;
 mod queue;
 mod resolve;
 mod revision;
 mod role;
+mod role_holders;
 mod server;
 mod service;
+mod story;
 mod task;
+mod things;
 mod token;
 mod update;
 mod urls;
+mod usage;
+mod user;
 mod verbs;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use eai_core::log::live::Live;
 use eai_core::log::output::Output;
 use eai_core::log::tasks::{Purger, Tasks};
 use eai_core::log::{Beats, Log, Queues};
+use eai_core::names::AccountName;
 use eai_projections::{Store, Views};
 use tokio::sync::{Semaphore, watch};
 
@@ -50,14 +62,21 @@ pub(crate) use extract::{Key, drain, text};
 pub(crate) use follow::stopping;
 pub use health::Readiness;
 pub use image::{Images, ImagesError, Imports, StoredImage, Tar};
+pub use monitor::{Monitors, NotTold};
 pub(crate) use position::PATIENCE;
 pub use server::Facts;
 pub(crate) use service::shown;
 pub(crate) use task::result_of;
+pub(crate) use things::IsThing;
 pub use urls::{BadUrl, Urls};
+pub use usage::Place;
 
-use crate::auth::Tokens;
+use operations::Operations;
+
+use crate::auth::{Gate, Needs, Rates, Tokens};
 use crate::content::Contents;
+use crate::door::{self, Codes};
+use crate::metrics::Meters;
 
 /// How many clients may follow the log at a time.
 pub const MOST_FOLLOWERS: usize = 256;
@@ -93,8 +112,22 @@ pub struct Platform {
     pub views: Views,
     /// Signs and verifies tokens.
     pub tokens: Tokens,
+    /// Tells the NATS server who may watch.
+    pub monitors: Arc<dyn Monitors>,
+    /// Knows who was let in.
+    pub gate: Gate,
+    /// How often callers may ask.
+    pub rates: Rates,
+    /// What browsers are on their way with.
+    pub codes: Codes,
+    /// The account that the platform itself belongs to.
+    pub account: AccountName,
+    /// What is counted as it happens.
+    pub meters: Meters,
     /// Where things are on the web.
     pub urls: Urls,
+    /// What is kept where, for who asks how much that is.
+    pub places: Vec<Place>,
     /// What `server info` tells.
     pub facts: Facts,
     /// Whether the platform serves.
@@ -107,77 +140,27 @@ pub type Shared = Arc<Platform>;
 /// Everything that is served on the platform's own domain.
 pub fn router(platform: Shared) -> Router {
     let with = |state: &Shared| Arc::clone(state);
-    let views = Router::new()
-        .route("/service", get(service::list).post(service::create))
-        .route(
-            "/service/{reference}",
-            get(service::get)
-                .patch(update::update)
-                .delete(service::delete),
-        )
-        .route("/service/{reference}/restart", post(revision::restart))
-        .route("/service/{reference}/revision", get(revision::list))
-        .route("/service/{reference}/rollback", post(revision::rollback))
-        .route("/service/{reference}/start", post(queue::start))
-        .route("/service/{reference}/stop", post(queue::stop))
-        .route("/service/{reference}/scale", post(queue::scale))
-        .route("/service/{reference}/status", get(queue::status))
-        .route("/service/{reference}/health", get(queue::health))
-        .route("/service/{reference}/deactivate", post(service::deactivate))
-        .route("/service/{reference}/reactivate", post(service::reactivate))
-        .route(
-            "/service/{reference}/task",
-            get(task::list).post(task::submit).delete(task::purge),
-        )
-        .route("/service/{reference}/dead", get(task::dead))
-        .route("/service/{reference}/dead/requeue", post(task::requeue))
-        .route("/task/{reference}", get(task::get))
-        .route("/task/{reference}/result", get(task::result))
-        .route("/task/{reference}/logs", get(task::logs))
-        .route("/task/{reference}/cancel", post(task::cancel))
-        .route("/task/{reference}/retry", post(task::retry))
-        .route("/job", get(job::list))
-        .route("/job/{reference}", get(job::get).delete(job::kill))
-        .route("/job/{reference}/kill", post(job::kill))
-        .route("/job/{reference}/freeze", post(job::freeze))
-        .route("/job/{reference}/thaw", post(job::thaw))
-        .route("/job/{reference}/logs", get(job_log::get))
-        .route("/data", get(data::list).post(data::create))
-        .route("/data/{reference}", get(data::get))
-        .route("/data/{reference}/missing", post(push::missing))
-        .route("/data/{reference}/objects", post(push::send))
-        .route(
-            "/data/{reference}/version",
-            get(content::versions).post(push::commit),
-        )
-        .route("/data/{reference}/content", get(content::list))
-        .route("/data/{reference}/file", get(content::file))
-        .route("/data/{reference}/files", post(content::read))
-        .route("/role", get(role::list))
-        .route("/role/{reference}", get(role::get))
-        .route("/account", get(account::list))
-        .route("/account/{reference}", get(account::get))
-        .route("/organization", get(account::organizations))
-        .route("/organization/{reference}", get(account::organization))
-        .route("/me", get(account::me))
-        .route("/executor", get(executor::list))
-        .route("/executor/{reference}", get(executor::get))
-        .route("/executor/{reference}/drain", post(executor::drain))
-        .route("/executor/{reference}/undrain", post(executor::undrain))
-        .route("/event", get(event::list))
-        .route("/event/{reference}", get(event::get))
-        .layer(from_fn_with_state(with(&platform), position::follow));
+    let Operations {
+        views,
+        platform: own,
+        ..
+    } = operations::all();
+    let views = views.layer(from_fn_with_state(with(&platform), position::follow));
     // A platform whose views are halted still says what it is, and lets them be rebuilt.
     let v1 = views
-        .route("/server", get(server::info))
-        .route("/server/rebuild", post(server::rebuild))
-        .route("/image", get(image::list).post(image::import))
+        .merge(own)
         .layer(from_fn_with_state(with(&platform), health::gate))
         .route("/token", post(token::refresh))
-        .route("/version", get(server::version));
+        .route("/version", get(server::version))
+        .route("/openapi.json", get(openapi::document));
+    let metrics = Needs::new("server", "get", "metrics");
     Router::new()
         .nest("/v1", v1)
-        .route("/metrics", get(queue::metrics))
+        .route(
+            "/metrics",
+            get(metrics::metrics).route_layer(Extension(metrics)),
+        )
+        .merge(door::login())
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(no_route)

@@ -8,10 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use eai_core::ids::PlatformId;
 
-use time::OffsetDateTime;
-
 use super::{ApiError, Shared};
-use crate::auth::{Kind, bearer};
+use crate::auth::bearer;
 
 /// `<platform id>:<sequence>`; opaque to clients, which send back the newest one they saw.
 pub(crate) const HEADER: &str = "x-eai-position";
@@ -21,12 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Waits for what the client saw last, and tells it what it sees now.
 pub(crate) async fn follow(State(state): State<Shared>, request: Request, next: Next) -> Response {
     // The log is not asked for whoever comes along; the handler says what is wrong with the token.
-    let known = bearer(request.headers()).is_ok_and(|token| {
-        state
-            .tokens
-            .verify(token, Kind::Access, OffsetDateTime::now_utc())
-            .is_ok()
-    });
+    let known = bearer(request.headers())
+        .is_ok_and(|token| state.gate.known(&state.tokens, &state.live, token).is_ok());
     if known
         && let Some(sequence) = position(request.headers(), state.facts.platform)
         && sequence > state.views.sequence()

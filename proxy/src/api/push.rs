@@ -1,16 +1,19 @@
 //! Pushing: which contents are missing, the contents themselves, and the version made of them.
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse as _;
 use eai_core::data::{File, FilePath, Glob, MAX_MANIFEST, Manifest};
 use eai_core::digest::Digest;
 use eai_core::ids::CommandId;
 use eai_core::log::Outcome;
 use eai_projections::{DataRow, VersionRow};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{self, Input, Key, Ref};
+use super::openapi::{Made, Octets, Sent, Told};
 use super::service::shown;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
@@ -21,26 +24,27 @@ use crate::revise::{self, Base, Edit, Place};
 const MOST_ASKED: usize = 800;
 
 /// Which contents a pusher asks about.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ask {
+    #[schemars(length(max = 800))]
     digests: Vec<Digest>,
 }
 
 /// Which of them it has to send.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Missing {
     missing: Vec<Digest>,
 }
 
 /// How many contents were stored.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Stored {
     stored: u64,
 }
 
 /// A change of the newest version.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
     /// Files that are added, or take the place of others.
@@ -51,7 +55,7 @@ pub(crate) struct Change {
     remove: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Put {
     path: String,
@@ -68,7 +72,7 @@ struct Files {
 }
 
 /// A version as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pushed {
     version: u64,
@@ -103,7 +107,7 @@ pub(crate) async fn missing(
             "`digests` may have {MOST_ASKED} elements: ask in several requests"
         )));
     }
-    let base = state.contents.manifest(row.manifest).await?;
+    let base = state.contents.base(row.manifest).await?;
     let missing = state.contents.unknown(row.id, &base, &ask.digests);
     Ok(Json(Missing { missing }))
 }
@@ -113,7 +117,7 @@ pub(crate) async fn send(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
-    request: Request,
+    Sent(request, ..): Sent<Octets>,
 ) -> Result<Json<Stored>, ApiError> {
     let row = resolve::data(&state, &caller, &reference).await?;
     let received = content::receive(&state.contents, row.id, request.into_body()).await;
@@ -128,13 +132,14 @@ pub(crate) async fn commit(
     Key(id): Key,
     headers: HeaderMap,
     Ref(reference): Ref,
-    request: Request,
-) -> Result<(StatusCode, Json<Pushed>), ApiError> {
+    Sent(request, ..): Sent<Json<Change>>,
+) -> Result<Told<(Json<Pushed>, Made<Pushed>)>, ApiError> {
     let row = resolve::data(&state, &caller, &reference).await?;
     let change: Change = extract::json(request, MAX_MANIFEST).await?;
     let edit = Files::read(change)?;
     let context = command::context(&caller, id, &headers);
-    let outcome = revise::change(&state, &context, &Place::from(&row), &edit).await?;
+    let outcome =
+        revise::change(&state, &context, Some(&caller), &Place::from(&row), &edit).await?;
     if outcome.events == 0 && edit.put.is_empty() {
         let patterns: Vec<_> = edit.remove.iter().map(ToString::to_string).collect();
         return Err(ApiError::not_found(format!(
@@ -151,7 +156,7 @@ async fn answer(
     id: CommandId,
     row: &DataRow,
     outcome: Outcome,
-) -> Result<(StatusCode, Json<Pushed>), ApiError> {
+) -> Result<Told<(Json<Pushed>, Made<Pushed>)>, ApiError> {
     let at = if outcome.events == 0 {
         u64::MAX
     } else {
@@ -159,12 +164,12 @@ async fn answer(
     };
     let version = state.views.version_at(row.id, at).await?;
     let version = version.ok_or_else(|| command::made_nothing(&outcome, id))?;
-    let status = if outcome.events == 0 {
-        StatusCode::OK
+    let version = shape(version);
+    Ok(if outcome.events == 0 {
+        Json(version).into_response().into()
     } else {
-        StatusCode::CREATED
-    };
-    Ok((status, Json(shape(version))))
+        Made(version).into_response().into()
+    })
 }
 
 // === impl Files ===

@@ -4,14 +4,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::IntoResponse;
-use eai_core::health::{Facts, Health, Measured, Sla, StatusReply, prometheus};
+use axum::http::HeaderMap;
+use eai_core::health::{Facts, Health, StatusReply};
 use eai_core::ids::ServiceId;
 use eai_core::service::{Command, ServiceAggregate, Stopped};
 use eai_core::spec::Runtime;
 use eai_core::subject::Address;
 use eai_projections::ServiceRow;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::extract::{Input, Key, Params, Ref};
@@ -20,20 +20,20 @@ use super::{ApiError, Shared, resolve};
 use crate::auth::Caller;
 use crate::revise::{self, Place};
 
-/// The media type of gauges.
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// How workers are to end.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StopQuery {
+    /// They go on with what they do.
     #[serde(default)]
     keep_workers: bool,
+    /// How long they may take to end.
+    #[schemars(range(max = 86_400_000))]
     timeout_ms: Option<u64>,
 }
 
 /// How many workers are wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scale {
     workers: u32,
@@ -111,26 +111,6 @@ pub(crate) async fn health(
     let mut health = facts.health();
     health.path = state.queues.health_path(id);
     Ok(Json(health))
-}
-
-/// The gauges of every queue that the caller may see.
-pub(crate) async fn metrics(
-    State(state): State<Shared>,
-    caller: Caller,
-) -> Result<impl IntoResponse, ApiError> {
-    let services = state.live.services().into_iter();
-    let mut measured: Vec<_> = services
-        .filter(|service| caller.may_use(&service.name.account).is_ok())
-        .filter_map(|service| {
-            Some(Measured {
-                labels: vec![("account", service.name.account.to_string())],
-                health: state.queues.facts(service.id)?.health(),
-                sla: Sla::default(),
-            })
-        })
-        .collect();
-    measured.sort_by(|one, other| one.health.app.cmp(&other.health.app));
-    Ok(([(header::CONTENT_TYPE, PROMETHEUS)], prometheus(&measured)))
 }
 
 async fn facts(

@@ -8,17 +8,20 @@ use eai_core::job::Configuration;
 use eai_core::service::{Command, ServiceAggregate, Status};
 use eai_core::subject::Address;
 use eai_projections::{RevisionRow, ServiceRow};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at::Seen as _;
 use super::extract::{Input, Key, Params, Ref};
 use super::list::{List, ListQuery};
 use super::service::{Service, change, shape, shown};
+use super::things::IsThing as _;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 use crate::revise::{self, Base, Edit, Place};
 
 /// A revision as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Revision {
     #[serde(rename = "revision")]
@@ -35,7 +38,7 @@ pub(crate) struct Revision {
 }
 
 /// Where to go back to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rollback {
     /// The revision; the one before the newest one where it is absent.
@@ -71,9 +74,10 @@ pub(crate) async fn list(
     Ref(reference): Ref,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<List<Revision>>, ApiError> {
-    let row = resolve::service(&state, &caller, &reference).await?;
+    let sight = query.sight(&state).await?;
+    let row = resolve::service(&sight, &caller, &reference).await?;
     let page = query.page()?;
-    let rows = state.views.revisions(row.id, page).await?;
+    let rows = sight.views().revisions(row.id, page).await?;
     Ok(ListQuery::answer(
         rows,
         &page,
@@ -131,13 +135,15 @@ pub(crate) async fn rollback(
         ))
     })?;
     let runtime = resolve::data(&state, &caller, &row.runtime_id.to_string()).await?;
+    // What is to run is written there.
+    caller.must("data", "write", &runtime.thing())?;
     let place = Place::from(&runtime);
     let service = row.id.to_string();
     let back = Back {
         revision,
         service: row,
     };
-    revise::change(&state, &context, &place, &back).await?;
+    revise::change(&state, &context, Some(&caller), &place, &back).await?;
     let row = resolve::service(&state, &caller, &service).await?;
     Ok(Json(shape(&state, row)))
 }

@@ -2,26 +2,31 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use eai_core::command::Part;
 use eai_core::ids::{CommandId, ServiceId};
 use eai_core::names::FullName;
 use eai_core::service::{
-    self, Command, New, Owned, Queue, Resource, ServiceAggregate, Status, Terms,
+    self, Command, New, Owned, Queue, Replicas, Resource, ServiceAggregate, Status, Terms,
 };
 use eai_core::subject::Address;
 use eai_projections::ServiceRow;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::at::{AtQuery, Seen as _, Sight};
 use super::extract::{Input, Key, Params, Ref};
 use super::list::{List, ListQuery};
+use super::openapi::Made;
+use super::role_holders::may_give;
+use super::things::IsThing as _;
 use super::verbs::verbs;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 
 /// A service as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Service {
     id: String,
@@ -45,6 +50,11 @@ pub(crate) struct Service {
     /// As the platform says where it is null.
     idle_timeout_ms: Option<u64>,
     min_ready: u32,
+    /// Where it may have more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replicas: Option<ShownReplicas>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
     /// Why it is in `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -54,8 +64,28 @@ pub(crate) struct Service {
     updated_on: String,
 }
 
+/// How many replicas a service has.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ShownReplicas {
+    min: u32,
+    max: u32,
+    /// How many there are to be while it is awake.
+    wanted: u32,
+    /// How many take requests now; absent where something else than now is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<usize>,
+}
+
+/// Between how many replicas a service has.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Range {
+    pub(super) min: u32,
+    pub(super) max: u32,
+}
+
 /// A service to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewService {
     name: String,
@@ -71,6 +101,10 @@ pub(crate) struct NewService {
     /// How many jobs are kept though nobody asks.
     #[serde(default)]
     min_ready: u32,
+    /// How many replicas it has.
+    replicas: Option<Range>,
+    /// How many requests each of them is meant for at a time.
+    concurrency: Option<u32>,
 }
 
 /// Times as clients see them: to the second.
@@ -82,8 +116,18 @@ pub(crate) fn shown(time: OffsetDateTime) -> String {
         .unwrap_or_default()
 }
 
+impl Service {
+    /// Its status, and why where that is not as it was asked for.
+    pub(super) fn status(self) -> (String, Option<String>) {
+        (self.status, self.reason.or(self.rollout_reason))
+    }
+}
+
 pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
     let (rollout, rollout_reason) = super::revision::rollout(&row);
+    let replicas = row.terms.replicas;
+    let many = Some(replicas).filter(|replicas| !replicas.is_usual());
+    let ready = |id| state.live.service(id).map_or(0, |live| live.ready());
     // One that is off is not tried either way.
     let reason = row.gave_up.filter(|_| row.status == Status::On);
     Service {
@@ -105,6 +149,13 @@ pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
         queue: row.queue,
         idle_timeout_ms: row.terms.idle_timeout_ms,
         min_ready: row.terms.min_ready,
+        replicas: many.map(|replicas| ShownReplicas {
+            min: replicas.min,
+            max: replicas.max,
+            wanted: replicas.wanted(row.asked),
+            ready: Some(ready(row.id)),
+        }),
+        concurrency: many.map(|replicas| replicas.concurrency),
         reason,
         access_url: state.urls.service(row.id),
         created_on: shown(row.created_on),
@@ -113,18 +164,29 @@ pub(super) fn shape(state: &Shared, row: ServiceRow) -> Service {
     }
 }
 
+/// The same at a moment, of which memory knows nothing if it is over.
+fn shape_at(state: &Shared, sight: &Sight, row: ServiceRow) -> Service {
+    let mut service = shape(state, row);
+    if let (Sight::Then(_), Some(replicas)) = (sight, &mut service.replicas) {
+        replicas.ready = None;
+    }
+    service
+}
+
 pub(crate) async fn list(
     State(state): State<Shared>,
     caller: Caller,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<List<Service>>, ApiError> {
     let page = query.page()?;
-    let rows = state.views.services(&query.scope(&caller)?, page).await?;
-    Ok(ListQuery::answer(
+    let sight = query.sight(&state).await?;
+    let rows = sight.views().services(&query.scope(&caller)?, page).await?;
+    Ok(ListQuery::seen(
+        &caller,
         rows,
         &page,
         |row| row.sequence,
-        |row| shape(&state, row),
+        |row| shape_at(&state, &sight, row),
     ))
 }
 
@@ -132,9 +194,11 @@ pub(crate) async fn get(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
+    Params(query): Params<AtQuery>,
 ) -> Result<Json<Service>, ApiError> {
-    let row = resolve::service(&state, &caller, &reference).await?;
-    Ok(Json(shape(&state, row)))
+    let sight = Sight::of(&state, query.at.as_deref()).await?;
+    let row = resolve::service(&sight, &caller, &reference).await?;
+    Ok(Json(shape_at(&state, &sight, row)))
 }
 
 pub(crate) async fn create(
@@ -143,7 +207,7 @@ pub(crate) async fn create(
     Key(id): Key,
     headers: HeaderMap,
     Input(wanted): Input<NewService>,
-) -> Result<(StatusCode, Json<Service>), ApiError> {
+) -> Result<Made<Service>, ApiError> {
     let full_name = resolve::new_name(&caller, &wanted.name, wanted.account.as_deref())?;
     let left = state.views.left_by(&full_name).await?;
     let runtime = match &wanted.runtime {
@@ -154,6 +218,8 @@ pub(crate) async fn create(
         ),
         Some(reference) => {
             let row = resolve::data(&state, &caller, reference).await?;
+            // What its jobs see, whoever asks them sees.
+            caller.must("data", "read", &row.thing())?;
             Owned::Existing(Resource {
                 id: row.id,
                 full_name: row.account.join(row.name),
@@ -161,9 +227,17 @@ pub(crate) async fn create(
         }
     };
     let role = match &wanted.role {
-        None => left_or_made(left.as_ref().map(|left| &left.role), &full_name, "_role"),
+        None => {
+            if let Some(left) = &left
+                && let Some(row) = state.views.role(left.role.0).await?
+            {
+                may_give(&caller, &row)?;
+            }
+            left_or_made(left.as_ref().map(|left| &left.role), &full_name, "_role")
+        }
         Some(reference) => {
             let row = resolve::role(&state, &caller, reference).await?;
+            may_give(&caller, &row)?;
             Owned::Existing(Resource {
                 id: row.id,
                 full_name: row.account.join(row.name),
@@ -181,6 +255,7 @@ pub(crate) async fn create(
             terms: Terms {
                 idle_timeout_ms: wanted.idle_timeout_ms.filter(|time| *time > 0),
                 min_ready: wanted.min_ready,
+                replicas: replicas(wanted.replicas, wanted.concurrency),
             },
         },
     )?;
@@ -194,7 +269,17 @@ pub(crate) async fn create(
     } else {
         row
     };
-    Ok((StatusCode::CREATED, Json(shape(&state, row))))
+    Ok(Made(shape(&state, row)))
+}
+
+/// What is not said is as usual.
+fn replicas(range: Option<Range>, concurrency: Option<u32>) -> Replicas {
+    let usual = Replicas::default();
+    Replicas {
+        min: range.map_or(usual.min, |range| range.min),
+        max: range.map_or(usual.max, |range| range.max),
+        concurrency: concurrency.unwrap_or(usual.concurrency),
+    }
 }
 
 /// What comes with a service is made with it, unless a deleted one of the same name left it.
@@ -225,6 +310,7 @@ async fn as_of(state: &Shared, row: ServiceRow, sequence: u64) -> Result<Service
             status: service.status,
             queue: service.queue,
             terms: service.terms,
+            asked: service.fleet.asked,
             gave_up: service.gave_up.map(|gave_up| gave_up.told().to_owned()),
             updated_on,
             ..row

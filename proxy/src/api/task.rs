@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use eai_core::access::Thing;
 use eai_core::ids::{CommandId, TaskId};
 use eai_core::log::tasks::{Details, Kept, LiveTask, Which, load, load_text};
 use eai_core::task::{Event, Phase};
 use eai_projections::ServiceRow;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::extract::{self, Input, Key, Params, Ref};
 use super::list::{List, limit};
+use super::openapi::{Lines, Made, Sent, Text, Told};
 use super::position::PATIENCE;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
@@ -29,7 +32,7 @@ const MOST: u32 = 1000;
 const NDJSON: &str = "application/x-ndjson";
 
 /// How tasks are submitted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubmitQuery {
     /// The plan is for all workers: each gets a task with its slot.
@@ -38,16 +41,20 @@ pub(crate) struct SubmitQuery {
 }
 
 /// Which tasks are meant.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskQuery {
+    /// `pending`, `running`, `done`, `failed`, `cancelled`, `dead`; all where it is absent.
     status: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,
+    /// `next` of the page before.
     after: Option<u64>,
 }
 
 /// What to remove.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PurgeQuery {
     /// `done`, `failed`, `cancelled`; all three where it is absent.
@@ -55,21 +62,23 @@ pub(crate) struct PurgeQuery {
 }
 
 /// How long to wait for a task's end, in seconds.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitQuery {
+    /// In seconds.
+    #[schemars(range(max = 60))]
     wait: Option<u64>,
 }
 
 /// Which dead letters to try again; all where none is named.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Requeue {
     tasks: Vec<Uuid>,
 }
 
 /// How many tasks something happened to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Count {
     tasks: usize,
 }
@@ -81,8 +90,8 @@ pub(crate) async fn submit(
     Ref(reference): Ref,
     Params(query): Params<SubmitQuery>,
     headers: HeaderMap,
-    request: Request,
-) -> Result<Response, ApiError> {
+    Sent(request, ..): Sent<(Json<NewTask>, Lines<NewTask>)>,
+) -> Result<Told<(Made<Document>, Made<List<Document>>)>, ApiError> {
     let known = resolve::service_id(&state, &caller, &reference).await?;
     let service = task::queue_of(&state, known)?;
     let many = headers
@@ -105,13 +114,13 @@ pub(crate) async fn submit(
     let tasks = task::submit(&state, &context, &service, tasks).await?;
     let mut documents: Vec<_> = tasks.iter().map(|task| shown(&state, task)).collect();
     if one && let Some(document) = documents.pop() {
-        return Ok((StatusCode::CREATED, Json(document)).into_response());
+        return Ok(Made(document).into_response().into());
     }
     let list = List {
         items: documents,
         next: None,
     };
-    Ok((StatusCode::CREATED, Json(list)).into_response())
+    Ok(Made(list).into_response().into())
 }
 
 pub(crate) async fn list(
@@ -175,9 +184,9 @@ pub(crate) async fn result(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
-) -> Result<Response, ApiError> {
+) -> Result<Told<Json<eai_core::task::Json>>, ApiError> {
     let task = found(&state, &caller, &reference)?;
-    result_of(&state, &task).await
+    result_of(&state, &task).await.map(Told::from)
 }
 
 /// What a worker answered; an error where none did.
@@ -211,7 +220,7 @@ pub(crate) async fn logs(
     State(state): State<Shared>,
     caller: Caller,
     Ref(reference): Ref,
-) -> Result<Response, ApiError> {
+) -> Result<Told<Text>, ApiError> {
     let task = found(&state, &caller, &reference)?;
     let details = details(&state, &task).await?;
     let text = match task::logs(&details) {
@@ -219,7 +228,7 @@ pub(crate) async fn logs(
         None => String::new(),
     };
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    Ok(([(CONTENT_TYPE, plain)], text).into_response())
+    Ok(([(CONTENT_TYPE, plain)], text).into_response().into())
 }
 
 pub(crate) async fn cancel(
@@ -312,7 +321,7 @@ pub(crate) async fn purge(
         let now = OffsetDateTime::now_utc();
         tasks += state.purger.purge(service.id, phase, none, now).await?;
     }
-    tracing::info!(service = %service.id, user = %caller.user, tasks, "tasks.purge");
+    tracing::info!(service = %service.id, by = %caller.actor(), tasks, "tasks.purge");
     Ok(Json(Count { tasks }))
 }
 
@@ -336,7 +345,9 @@ fn found(state: &Shared, caller: &Caller, reference: &str) -> Result<Arc<LiveTas
     let id: TaskId = reference.parse().map_err(|_| missing())?;
     let task = state.tasks.get(id).ok_or_else(missing)?;
     // What is not the caller's is as good as not there.
-    caller.may_use(task.account()).map_err(|_| missing())?;
+    let (id, name) = (task.service.id, &task.service.full_name);
+    let thing = Thing::named(&name.account, id.0, name.name.as_str());
+    caller.may("task", &thing, missing)?;
     Ok(task)
 }
 

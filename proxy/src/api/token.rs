@@ -3,16 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::service::shown;
 use super::{ApiError, Shared};
-use crate::auth::{Kind, bearer};
+use crate::auth::{Claims, Kind, Rejected, bearer, goes_on, is_not_revoked};
 
 /// An access token and when it ends.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Token {
     token: String,
@@ -25,13 +26,18 @@ pub(crate) async fn refresh(
 ) -> Result<Json<Token>, ApiError> {
     let now = OffsetDateTime::now_utc();
     let claims = state.tokens.verify(bearer(&headers)?, Kind::Refresh, now)?;
-    let access = state.tokens.claims(
-        claims.sub,
-        claims.account,
-        Kind::Access,
-        Uuid::new_v4(),
-        now,
-    );
+    match claims.of {
+        Some(of) if goes_on(&state.live, of) => {}
+        Some(_) => return Err(Rejected::Over.into()),
+        None => is_not_revoked(&state.live, claims.sub, claims.iat)?,
+    }
+    let (user, account) = (claims.sub, claims.account);
+    let access = Claims {
+        of: claims.of,
+        ..state
+            .tokens
+            .claims(user, account, Kind::Access, Uuid::new_v4(), now)
+    };
     let token = state
         .tokens
         .sign(&access)

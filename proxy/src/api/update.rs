@@ -12,16 +12,18 @@ use eai_core::spec::{
     UrlPath, Worker,
 };
 use eai_projections::ServiceRow;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::extract::{Input, Key, Ref};
-use super::service::{Service, shape};
+use super::service::{Range, Service, shape};
+use super::things::IsThing as _;
 use super::{ApiError, Shared, command, resolve};
 use crate::auth::Caller;
 use crate::revise::{self, Base, Edit, Place, SPEC_FILE};
 
 /// What changes of a service; what is absent stays.
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Update {
     image: Option<Image>,
@@ -49,6 +51,10 @@ pub(crate) struct Update {
     idle_timeout_ms: Option<u64>,
     /// How many jobs are kept though nobody asks.
     min_ready: Option<u32>,
+    /// How many replicas it has.
+    replicas: Option<Range>,
+    /// How many requests each of them is meant for at a time.
+    concurrency: Option<u32>,
 }
 
 pub(crate) async fn update(
@@ -64,12 +70,23 @@ pub(crate) async fn update(
     let terms = Terms {
         idle_timeout_ms: update.idle_timeout_ms.take(),
         min_ready: update.min_ready.take(),
+        replicas: update.replicas.take().map(|range| (range.min, range.max)),
+        concurrency: update.concurrency.take(),
     };
     let has_terms = terms != Terms::default();
     let has_spec = update != Update::default();
     if has_spec || !has_terms {
         let runtime = resolve::data(&state, &caller, &row.runtime_id.to_string()).await?;
-        revise::change(&state, &context, &Place::from(&runtime), &update).await?;
+        // What is to run is written there.
+        caller.must("data", "write", &runtime.thing())?;
+        revise::change(
+            &state,
+            &context,
+            Some(&caller),
+            &Place::from(&runtime),
+            &update,
+        )
+        .await?;
     }
     if has_terms {
         // Two commands of one request have an id each.

@@ -19,15 +19,16 @@ pub struct Urls {
 pub struct BadUrl(String);
 
 impl Urls {
-    /// What the listener itself serves.
-    pub fn of_listener(domain: &str, port: u16) -> Self {
-        let port = if port == 80 {
+    /// What the listener itself serves, with TLS or without.
+    pub fn of_listener(domain: &str, port: u16, tls: bool) -> Self {
+        let (scheme, usual) = if tls { ("https", 443) } else { ("http", 80) };
+        let port = if port == usual {
             String::new()
         } else {
             format!(":{port}")
         };
         Self {
-            scheme: "http".into(),
+            scheme: scheme.into(),
             domain: domain.into(),
             port,
         }
@@ -56,6 +57,27 @@ impl Urls {
             domain: domain.into(),
             port,
         })
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Whether browsers reach everything by TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// The domain of all of it.
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Whether a host has the port that everything has here.
+    pub(crate) fn has_port_of(&self, host: &str) -> bool {
+        let port = host.split_once(':').map(|(_, port)| port);
+        port == self.port.strip_prefix(':')
     }
 
     /// The platform itself.
@@ -96,12 +118,20 @@ mod tests {
     #[test]
     fn addresses_carry_the_listeners_port_or_the_external_one() {
         assert_eq!(
-            Urls::of_listener("localhost", 8080).platform(),
+            Urls::of_listener("localhost", 8080, false).platform(),
             "http://localhost:8080"
         );
         assert_eq!(
-            Urls::of_listener("eai.test", 80).platform(),
+            Urls::of_listener("eai.test", 80, false).platform(),
             "http://eai.test"
+        );
+        assert_eq!(
+            Urls::of_listener("eai.test", 443, true).platform(),
+            "https://eai.test"
+        );
+        assert_eq!(
+            Urls::of_listener("eai.test", 80, true).platform(),
+            "https://eai.test:80"
         );
         let external = Urls::external("eai.test", "https://eai.test").unwrap();
         let id = ServiceId(uuid::Uuid::nil());
@@ -110,7 +140,7 @@ mod tests {
             format!("https://{id}.service.eai.test")
         );
         assert_eq!(
-            Urls::of_listener("localhost", 8080).job(JobId(id.0)),
+            Urls::of_listener("localhost", 8080, false).job(JobId(id.0)),
             format!("http://{id}.job.localhost:8080")
         );
         assert_eq!(

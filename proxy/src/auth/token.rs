@@ -1,9 +1,12 @@
-//! User tokens: compact JWS over Ed25519. Access tokens live an hour; refresh tokens only buy new ones.
+//! Tokens: compact JWS over Ed25519. Access tokens live an hour; refresh tokens only buy new ones; a run's token is
+//! good as long as the run goes on.
 
-use eai_core::ids::{PlatformId, UserId};
+use eai_core::digest::Digest;
+use eai_core::ids::{CommandId, JobId, PlatformId, UserId};
 use eai_core::jws::{self, Algorithm};
 use eai_core::names::AccountName;
 use nkeys::KeyPair;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -23,6 +26,17 @@ pub enum Kind {
     Access,
     /// Buys access tokens, and nothing else.
     Refresh,
+    /// A run of a job has it: calls the API, and buys access tokens.
+    Run,
+}
+
+/// The run that a token is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
+pub struct RunOf {
+    /// The job.
+    pub job: JobId,
+    /// Which of its runs.
+    pub run: u32,
 }
 
 /// What a token says (RFC 7519 §4, and two of our own).
@@ -40,8 +54,11 @@ pub struct Claims {
     pub iat: i64,
     /// When it ends, in seconds since 1970.
     pub exp: i64,
-    /// Its own id, by which it can be revoked.
+    /// Its own id.
     pub jti: Uuid,
+    /// The run that has it; `sub` is the job's id then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<RunOf>,
 }
 
 /// Why a token was not accepted. The caller learns no more than this.
@@ -58,6 +75,12 @@ pub enum Rejected {
         "the token is of the wrong kind: an access token calls the API, a refresh token only POST /v1/token"
     )]
     WrongKind,
+    /// Somebody with the right to it said that it is good no more.
+    #[error("the token was revoked: ask whoever administers the account for another one")]
+    Revoked,
+    /// The run that it was made for is over.
+    #[error("the token is of a run that is over")]
+    Over,
 }
 
 /// Signs and verifies the platform's tokens.
@@ -86,7 +109,7 @@ impl Tokens {
     ) -> Claims {
         let lifetime = match kind {
             Kind::Access => ACCESS_LIFETIME,
-            Kind::Refresh => REFRESH_LIFETIME,
+            Kind::Refresh | Kind::Run => REFRESH_LIFETIME,
         };
         let (iat, exp) = (now.unix_timestamp(), (now + lifetime).unix_timestamp());
         Claims {
@@ -97,29 +120,60 @@ impl Tokens {
             iat,
             exp,
             jti: id,
+            of: None,
         }
+    }
+
+    /// The claims of the token that a run is given.
+    pub fn of_run(&self, of: RunOf, account: AccountName, now: OffsetDateTime) -> Claims {
+        let id = Uuid::new_v5(&of.job.0, &of.run.to_be_bytes());
+        Claims {
+            of: Some(of),
+            ..self.claims(UserId(of.job.0), account, Kind::Run, id, now)
+        }
+    }
+
+    /// A secret that a command makes: the same one for the same command, and known to nobody else.
+    pub fn secret(&self, command: CommandId) -> Result<Digest, jws::Error> {
+        let text = jws::sign(Algorithm::EdDsa, &("secret", command), &self.key)?;
+        Ok(Digest::of(text.as_bytes()))
     }
 
     /// The text of a token.
     pub fn sign(&self, claims: &Claims) -> Result<String, jws::Error> {
+        self.sign_any(claims)
+    }
+
+    /// Whose tokens they are.
+    pub(super) fn platform(&self) -> PlatformId {
+        self.platform
+    }
+
+    /// The text of something else that is signed.
+    pub(super) fn sign_any(&self, claims: &impl Serialize) -> Result<String, jws::Error> {
         jws::sign(Algorithm::EdDsa, claims, &self.key)
     }
 
-    /// What a token says, if it is ours, in time and of this kind.
-    pub fn verify(&self, token: &str, kind: Kind, now: OffsetDateTime) -> Result<Claims, Rejected> {
-        if token.len() > MAX_LENGTH {
+    /// What it says, if it was signed here.
+    pub(super) fn read_any<T: DeserializeOwned>(&self, text: &str) -> Result<T, Rejected> {
+        if text.len() > MAX_LENGTH {
             return Err(Rejected::Invalid);
         }
         let claims =
-            jws::verify(token, &self.key, Algorithm::EdDsa).map_err(|_| Rejected::Invalid)?;
-        let claims: Claims = serde_json::from_slice(&claims).map_err(|_| Rejected::Invalid)?;
+            jws::verify(text, &self.key, Algorithm::EdDsa).map_err(|_| Rejected::Invalid)?;
+        serde_json::from_slice(&claims).map_err(|_| Rejected::Invalid)
+    }
+
+    /// What a token says, if it is ours, in time and of this kind. A run's token is good for either.
+    pub fn verify(&self, token: &str, kind: Kind, now: OffsetDateTime) -> Result<Claims, Rejected> {
+        let claims: Claims = self.read_any(token)?;
         if claims.iss != self.platform {
             return Err(Rejected::Invalid);
         }
         if claims.exp <= now.unix_timestamp() {
             return Err(Rejected::Expired);
         }
-        if claims.kind != kind {
+        if claims.kind != kind && claims.kind != Kind::Run {
             return Err(Rejected::WrongKind);
         }
         Ok(claims)
@@ -196,5 +250,14 @@ mod tests {
             elsewhere.verify(&token, Kind::Access, now()),
             Err(Rejected::Invalid)
         );
+    }
+
+    #[test]
+    fn a_secret_is_the_same_for_the_same_command() {
+        let of = |tokens: &Tokens, id| tokens.secret(CommandId(Uuid::from_u128(id))).unwrap();
+        let one = tokens(1);
+        assert_eq!(of(&one, 1), of(&one, 1));
+        assert_ne!(of(&one, 1), of(&one, 2));
+        assert_ne!(of(&one, 1), of(&tokens(2), 1));
     }
 }

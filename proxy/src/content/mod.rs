@@ -26,6 +26,7 @@ pub(crate) use disk::DiskFull;
 pub(crate) use receive::{Broken, receive};
 pub(crate) use send::{Asked, send};
 pub use sweep::run as sweep;
+pub(crate) use sweep::unused_bytes;
 
 /// The memory that lists of files may have, in bytes.
 const LISTS: u64 = 64 << 20;
@@ -47,13 +48,16 @@ pub struct Contents {
     /// Who sent a content has it. Knowing a digest alone gives nobody the content.
     sent: Cache<(DataId, Digest), ()>,
     receivers: Semaphore,
+    /// The log began with an export, which has no contents.
+    restored: bool,
 }
 
 // === impl Contents ===
 
 impl Contents {
-    /// The contents in an object store whose files are in `directory`.
-    pub fn new(objects: Objects, directory: PathBuf) -> Self {
+    /// The contents in an object store whose files are in `directory`. Where the log was `restored` from an export, those
+    /// of versions from before may be missing.
+    pub fn new(objects: Objects, directory: PathBuf, restored: bool) -> Self {
         let weigh = |_: &Digest, list: &Arc<Manifest>| {
             let paths: usize = list.iter().map(|(path, _)| path.as_str().len()).sum();
             u32::try_from(paths + FILE_OVERHEAD * list.len()).unwrap_or(u32::MAX)
@@ -67,6 +71,7 @@ impl Contents {
                 .time_to_live(SENT_FOR)
                 .build(),
             receivers: Semaphore::new(RECEIVERS),
+            restored,
         }
     }
 
@@ -86,6 +91,23 @@ impl Contents {
         let list = Arc::new(self.objects.manifest(digest).await?);
         self.lists.insert(digest, Arc::clone(&list));
         Ok(list)
+    }
+
+    /// The list of files that a change is made on. It begins with none where that of the newest version did not come
+    /// with the export that the log was restored from.
+    pub(crate) async fn base(&self, digest: Option<Digest>) -> Result<Arc<Manifest>, Error> {
+        match self.manifest(digest).await {
+            Err(Error::Missing(list)) if self.restored => {
+                tracing::warn!(%list, "objects.not_restored: a change begins with no files");
+                Ok(Arc::default())
+            }
+            found => found,
+        }
+    }
+
+    /// Whether a list that is missing is missing because the log was restored.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.restored
     }
 
     /// Which of these a pusher has to send: neither in `base`, which it pushes to, nor sent before.

@@ -46,15 +46,27 @@ pub async fn run(platform: Shared, stop: CancellationToken) {
 
 async fn sweep(platform: &Shared) -> Result<Swept, Error> {
     let before = OffsetDateTime::now_utc() - AGE;
-    let mut used = Used {
-        platform,
-        digests: HashSet::new(),
-        sequence: 0,
-    };
-    platform.contents.objects().sweep(before, &mut used).await
+    let objects = platform.contents.objects();
+    objects.sweep(before, &mut Used::of(platform)).await
+}
+
+/// The bytes of contents that nothing refers to.
+pub(crate) async fn unused_bytes(platform: &Shared) -> Result<u64, Error> {
+    let objects = platform.contents.objects();
+    objects.unused_bytes(&mut Used::of(platform)).await
 }
 
 // === impl Used ===
+
+impl<'a> Used<'a> {
+    fn of(platform: &'a Shared) -> Self {
+        Self {
+            platform,
+            digests: HashSet::new(),
+            sequence: 0,
+        }
+    }
+}
 
 impl Live for Used<'_> {
     /// Takes up every version that the log has by now.
@@ -73,7 +85,12 @@ impl Live for Used<'_> {
             .map_err(|error| failed(&error))?;
         for manifest in manifests {
             if self.digests.insert(manifest) {
-                let list = platform.contents.objects().manifest(manifest).await?;
+                let contents = &platform.contents;
+                let list = match contents.objects().manifest(manifest).await {
+                    // Nothing of it is there that could be swept.
+                    Err(Error::Missing(_)) if contents.is_restored() => continue,
+                    list => list?,
+                };
                 self.digests
                     .extend(list.iter().map(|(_, file)| file.sha256));
             }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use axum::BoxError;
 use bytes::Bytes;
 use eai_core::flights::Flight;
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::MapErr;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
@@ -45,27 +47,32 @@ pub(super) struct Outbound(pub(super) Option<RequestBody>);
 pub struct ResponseBody {
     kind: Kind,
     flight: Option<Flight>,
-    _guard: Option<Box<dyn Send>>,
+    guard: Option<Box<dyn Send>>,
 }
 
 #[derive(Debug)]
 enum Kind {
     Full(Option<Bytes>),
-    Streaming(Box<Stream>),
+    Streaming(Box<Stream<Streaming>>),
+    /// Of a connection that has other answers as well.
+    Shared(Box<Stream<Shared>>),
     Platform(axum::body::Body),
 }
 
 /// An application's body that ends before its end where its run has to.
 #[derive(Debug)]
-struct Stream {
-    body: Streaming,
+struct Stream<B> {
+    body: B,
     /// Made once there is something to wait for.
     over: Option<Pin<Box<OwnedNotified>>>,
 }
 
+/// An application's body that something else reads from its connection.
+type Shared = MapErr<Incoming, fn(hyper::Error) -> BoxError>;
+
 // === impl Stream ===
 
-impl Stream {
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Stream<B> {
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -199,8 +206,25 @@ impl ResponseBody {
         Self {
             kind,
             flight,
-            _guard: Some(guard),
+            guard: Some(guard),
         }
+    }
+
+    /// As it comes over a connection that has other answers as well.
+    pub(super) fn shared(body: Incoming, flight: Option<Flight>, guard: Box<dyn Send>) -> Self {
+        let body: Shared = body.map_err(BoxError::from);
+        Self {
+            kind: Kind::Shared(Box::new(Stream { body, over: None })),
+            flight,
+            guard: Some(guard),
+        }
+    }
+
+    /// The same, with something that is dropped at its end.
+    #[must_use]
+    pub(crate) fn holding(mut self, other: impl Send + 'static) -> Self {
+        self.guard = Some(Box::new((self.guard.take(), other)));
+        self
     }
 
     /// As the platform itself makes it.
@@ -212,7 +236,7 @@ impl ResponseBody {
         Self {
             kind,
             flight: None,
-            _guard: None,
+            guard: None,
         }
     }
 }
@@ -235,6 +259,7 @@ impl Body for ResponseBody {
         match kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Streaming(stream) => stream.poll_frame(cx, flight.as_ref()),
+            Kind::Shared(stream) => stream.poll_frame(cx, flight.as_ref()),
             Kind::Platform(body) => {
                 let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
                 Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
@@ -246,6 +271,7 @@ impl Body for ResponseBody {
         match &self.kind {
             Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Kind::Streaming(stream) => stream.body.is_end_stream(),
+            Kind::Shared(stream) => stream.body.is_end_stream(),
             Kind::Platform(body) => body.is_end_stream(),
         }
     }
@@ -256,6 +282,7 @@ impl Body for ResponseBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Kind::Streaming(stream) => stream.body.size_hint(),
+            Kind::Shared(stream) => stream.body.size_hint(),
             Kind::Platform(body) => body.size_hint(),
         }
     }

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
@@ -27,6 +29,8 @@ pub struct Failure {
     cause: Option<&'static str>,
     retry_after: Option<Duration>,
     lines: Vec<String>,
+    /// Where a browser logs in, and the cookie that it takes along.
+    login: Option<Box<(HeaderValue, HeaderValue)>>,
 }
 
 impl Failure {
@@ -39,6 +43,7 @@ impl Failure {
             cause: None,
             retry_after: None,
             lines: Vec::new(),
+            login: None,
         }
     }
 
@@ -154,6 +159,13 @@ impl Failure {
         self
     }
 
+    /// With where a browser is sent to log in, and a cookie.
+    #[must_use]
+    pub(crate) fn login(mut self, at: Option<(HeaderValue, HeaderValue)>) -> Self {
+        self.login = at.map(Box::new);
+        self
+    }
+
     /// With the job's last lines of output, for those who may see them.
     #[must_use]
     pub fn lines(mut self, lines: Vec<String>) -> Self {
@@ -195,7 +207,12 @@ impl Failure {
         if let Some(time) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(time.as_secs().max(1)));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if let Some(login) = &self.login {
+            let (location, cookie) = (**login).clone();
+            headers.insert(LOCATION, location);
+            headers.insert(SET_COOKIE, cookie);
+            *response.status_mut() = StatusCode::SEE_OTHER;
+        } else if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             headers.insert(WWW_AUTHENTICATE, bearer);
         }
@@ -255,7 +272,8 @@ fn wants_page(request: &HeaderMap) -> bool {
         .any(|accept| accept.contains("text/html"))
 }
 
-fn escaped(text: &str) -> String {
+/// Text as HTML shows it. What steers a terminal does not go along when somebody copies it.
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -264,6 +282,8 @@ fn escaped(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(character),
+            other if other.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
             other => escaped.push(other),
         }
     }
@@ -276,10 +296,11 @@ mod tests {
 
     #[test]
     fn a_page_shows_text_as_text() {
-        let lines = vec!["<script>alert(1)</script>".to_owned()];
+        let lines = vec!["<script>alert(1)</script>\u{1b}[31m\r".to_owned()];
         let page = Failure::start_failed("it's <b>").lines(lines).page();
         assert!(page.contains("<p>it&#39;s &lt;b&gt;</p>"), "{page}");
         assert!(page.contains("<pre>&lt;script&gt;alert(1)"), "{page}");
+        assert!(page.contains("\u{fffd}[31m\u{fffd}"), "{page}");
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
 use bytes::BytesMut;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::X_EAI_ERROR;
+use super::hops::{options, strip};
 use super::{Identity, Ours};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -19,19 +20,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_EAI_USER: HeaderName = HeaderName::from_static("x-eai-user");
 const X_EAI_ACCOUNT: HeaderName = HeaderName::from_static("x-eai-account");
-
-/// Headers of one connection, whether or not `Connection` names them.
-const HOP_BY_HOP: [HeaderName; 6] = [
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// What `Connection` cannot take away: they say where a message goes and where it ends.
-const KEPT: [HeaderName; 3] = [HOST, CONTENT_LENGTH, TRAILER];
 
 /// Prefixes that no client may use, since an application trusts what has them.
 const RESERVED: &str = "x-eai-";
@@ -194,55 +182,6 @@ pub(super) fn response(headers: &mut HeaderMap, switching: bool) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol);
     }
-}
-
-/// What `Connection` lists.
-fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-}
-
-fn strip(headers: &mut HeaderMap) {
-    // Most have none of these, and few headers at all: one look at each is cheaper than to look each of these up.
-    let (mut connection, mut others) = (false, false);
-    for name in headers.keys() {
-        connection |= *name == CONNECTION;
-        others |= HOP_BY_HOP.contains(name);
-    }
-    if connection && !names_headers(headers) {
-        headers.remove(CONNECTION);
-        connection = false;
-    }
-    if !connection && !others {
-        return;
-    }
-    if connection {
-        let named: Vec<HeaderName> = options(headers)
-            .filter_map(|option| option.parse().ok())
-            .filter(|name| !KEPT.contains(name))
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
-
-/// Whether `Connection` lists more than whether it goes on.
-fn names_headers(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(CONNECTION).iter();
-    let only = values.next().filter(|_| values.next().is_none());
-    only.is_none_or(|only| {
-        let only = only.as_bytes();
-        !only.eq_ignore_ascii_case(b"keep-alive") && !only.eq_ignore_ascii_case(b"close")
-    })
 }
 
 /// Removes what only we may say, also where it is written with `_`.

@@ -6,14 +6,16 @@
 mod backends;
 mod body;
 mod failure;
+mod grpc;
 mod headers;
+pub mod hops;
 mod pool;
+mod send;
 mod target;
 mod timing;
 mod upgrade;
 mod upstream;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::mem;
@@ -30,17 +32,20 @@ use axum::http::{
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use backends::{Backends, ColdStart, Connector, Endpoint, Identity, Ours, Routed, Unreachable};
 pub use body::{BodyError, RequestBody, ResponseBody};
+pub(crate) use failure::escaped;
 pub use failure::{Failure, X_EAI_ERROR};
 pub use headers::Client;
 pub use target::{BadRequest, Target, target};
 
 use body::Outbound;
+use grpc::Channels;
 use pool::{Key, Pool};
-use upstream::{SendError, Streaming, Upstream};
+use upstream::{Streaming, Upstream};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// How often a route is asked for, where nobody accepts a connection.
@@ -75,6 +80,7 @@ pub struct Ingress<B, C> {
     connector: Arc<C>,
     settings: Arc<Settings>,
     pool: Arc<Pool>,
+    channels: Channels,
 }
 
 /// Everything about a request that outlives its way through the engine.
@@ -85,13 +91,6 @@ struct Exchange {
     routing: Duration,
     on_upgrade: Option<OnUpgrade>,
     slot: Option<Arc<OwnedSemaphorePermit>>,
-}
-
-/// A request without a body, to be sent again. Made for each that may have to be, so it is no map.
-struct Replay {
-    method: Method,
-    uri: Uri,
-    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 // === impl Settings ===
@@ -120,6 +119,7 @@ impl<B, C> Ingress<B, C> {
             backends: Arc::new(backends),
             connector: Arc::new(connector),
             pool: Pool::new(settings.idle),
+            channels: Channels::new(settings.idle),
             settings: Arc::new(settings),
         }
     }
@@ -132,6 +132,7 @@ impl<B, C> Ingress<B, C> {
             connector: Arc::clone(&self.connector),
             settings: Arc::clone(&self.settings),
             pool: Pool::new(self.settings.idle),
+            channels: Channels::new(self.settings.idle),
         }
     }
 }
@@ -201,6 +202,9 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
         }
         if !headers::is_framed_once(&parts.headers) {
             return Err(Failure::bad_framing());
+        }
+        if grpc::is_call(parts) {
+            return Box::pin(self.call(client, target, parts, body)).await;
         }
         let arrived = Instant::now();
         let (routed, key, upstream, pooled) = self.reach(target, parts, arrived).await?;
@@ -290,70 +294,43 @@ impl<B: Backends, C: Connector> Ingress<B, C> {
                 Ok(upstream) => return Ok((routed, key, upstream, false)),
                 Err(error) => error,
             };
-            let again = asked < MOST_ROUTES;
-            let (endpoint, port) = &key;
-            let unreachable = self
-                .backends
-                .unreachable(target, endpoint, *port, &error, again);
-            match Box::pin(unreachable).await {
-                Unreachable::RouteAgain if again => asked += 1,
-                Unreachable::RouteAgain => return Err(Failure::connect(endpoint, *port, &error)),
-                Unreachable::Fail(failure) => return Err(*failure),
-            }
+            Box::pin(self.unreached(target, &key, &error, asked)).await?;
+            asked += 1;
         }
     }
 
-    async fn connect(&self, (endpoint, port): &Key) -> io::Result<Box<Upstream>> {
+    /// Whether another route is asked for, after so many: the failure where not.
+    async fn unreached(
+        &self,
+        target: &Target,
+        (endpoint, port): &Key,
+        error: &io::Error,
+        asked: u32,
+    ) -> Result<(), Failure> {
+        let again = asked < MOST_ROUTES;
+        let unreachable = self
+            .backends
+            .unreachable(target, endpoint, *port, error, again);
+        match unreachable.await {
+            Unreachable::RouteAgain if again => Ok(()),
+            Unreachable::RouteAgain => Err(Failure::connect(endpoint, *port, error)),
+            Unreachable::Fail(failure) => Err(*failure),
+        }
+    }
+
+    async fn connect(&self, key: &Key) -> io::Result<Box<Upstream>> {
+        let stream = self.connection(key).await?;
+        Upstream::open(stream).await.map_err(io::Error::other)
+    }
+
+    /// A bare connection.
+    async fn connection(&self, (endpoint, port): &Key) -> io::Result<TcpStream> {
         let connecting = self.connector.connect(endpoint, *port);
         let stream = tokio::time::timeout(self.settings.connect, connecting)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        Upstream::open(stream).await.map_err(io::Error::other)
-    }
-
-    /// Sends the request, once more on a new connection where the first one turned out to be dead.
-    async fn send(
-        &self,
-        key: &Key,
-        (mut upstream, pooled): (Box<Upstream>, bool),
-        request: Request<Outbound>,
-        until: tokio::time::Instant,
-    ) -> Result<(Response<Incoming>, Box<Upstream>), Failure> {
-        let replay = (pooled && is_replayable(&request)).then(|| Replay::of(&request));
-        let request = match upstream.send(request, until).await {
-            Ok(response) => return Ok((response, upstream)),
-            Err(SendError::Unsent(request)) => *request,
-            Err(SendError::Reset(error)) => match replay {
-                Some(replay) if !error.as_ref().is_some_and(hyper::Error::is_parse) => {
-                    replay.request()
-                }
-                _ => return Err(broken(error.as_ref())),
-            },
-            Err(SendError::Late) => return Err(Failure::timeout(self.settings.answer)),
-        };
-        Box::pin(self.send_anew(key, request)).await
-    }
-
-    /// Sends a request that another connection was lost with.
-    async fn send_anew(
-        &self,
-        key: &Key,
-        request: Request<Outbound>,
-    ) -> Result<(Response<Incoming>, Box<Upstream>), Failure> {
-        let limit = self.settings.answer;
-        let (endpoint, port) = key;
-        let mut upstream = self
-            .connect(key)
-            .await
-            .map_err(|error| Failure::connect(endpoint, *port, &error))?;
-        let until = tokio::time::Instant::now() + limit;
-        match upstream.send(request, until).await {
-            Ok(response) => Ok((response, upstream)),
-            Err(SendError::Unsent(_)) => Err(Failure::reset()),
-            Err(SendError::Reset(error)) => Err(broken(error.as_ref())),
-            Err(SendError::Late) => Err(Failure::timeout(limit)),
-        }
+        Ok(stream)
     }
 
     fn answer(
@@ -424,52 +401,6 @@ fn head(
     parts.headers.append(SERVER_TIMING, timing);
     parts.version = Version::HTTP_11;
     (parts, body)
-}
-
-/// Whether a request may be sent twice, where nobody knows if it arrived.
-fn is_replayable(request: &Request<Outbound>) -> bool {
-    request.method().is_idempotent() && request.body().is_end_stream()
-}
-
-// === impl Replay ===
-
-impl Replay {
-    fn of(request: &Request<Outbound>) -> Self {
-        let headers = request.headers().iter();
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: headers
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        }
-    }
-
-    fn request(self) -> Request<Outbound> {
-        let mut request = Request::new(Outbound::default());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        for (name, value) in self.headers {
-            request.headers_mut().append(name, value);
-        }
-        request
-    }
-}
-
-/// Whose fault it is that there is no answer.
-fn broken(error: Option<&hyper::Error>) -> Failure {
-    let mut source = error.map(|error| error as &(dyn StdError + 'static));
-    while let Some(error) = source {
-        match error.downcast_ref::<BodyError>() {
-            Some(BodyError::Stalled(after)) => return Failure::stalled(*after),
-            Some(BodyError::Broken(_)) => return Failure::broken_body(),
-            None => source = error.source(),
-        }
-    }
-    if let Some(error) = error {
-        tracing::debug!(%error, "ingress.reset");
-    }
-    Failure::reset()
 }
 
 /// Reads some of a body that nobody wants, so that its sender gets to the answer.

@@ -12,7 +12,7 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::service::HttpService;
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 /// The connections there are.
@@ -59,7 +59,12 @@ impl Drain {
 // === impl Ending ===
 
 impl Ending {
-    /// Runs a connection until its end, or the one that is told to all.
+    /// Waits until all are told to end.
+    pub(super) fn told(&self) -> WaitForCancellationFutureOwned {
+        self.wake.clone().cancelled_owned()
+    }
+
+    /// Runs a connection of HTTP/1.1 until its end, or the one that is told to all.
     pub(super) async fn watch<I, S>(
         self,
         connection: UpgradeableConnection<I, S>,

@@ -3,32 +3,30 @@
 //! `axum::serve` has no timeouts of any kind, so the connections are built by hand.
 
 mod drain;
+mod http2;
+mod protocol;
 mod site;
 mod socket;
 mod threads;
 mod timer;
+mod tls;
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::BoxError;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use site::Sites;
+pub use tls::{Tls, TlsError};
 
-use crate::ingress::{Backends, Client, Connector, RequestBody};
-use drain::{Drain, Ending};
-use socket::Socket;
+use crate::ingress::{Backends, Client, Connector};
+use drain::Drain;
+use protocol::Served;
 use threads::Threads;
-use timer::HeadTimer;
 
 /// The largest head of a request.
 const MAX_HEAD: usize = 64 * 1024;
@@ -70,21 +68,24 @@ impl Default for Limits {
 /// Serves `sites` until `stop`, then lets the requests in flight end. An error is that threads could not be started.
 ///
 /// A connection stays on one thread, together with those to applications that its requests take: waking another
-/// thread would cost more than most requests.
+/// thread would cost more than most requests. With `tls`, nothing else is spoken; each connection shows what is newest
+/// when it begins.
 pub fn serve<B: Backends, C: Connector>(
     listener: TcpListener,
     sites: &Sites<B, C>,
     limits: Limits,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     stop: CancellationToken,
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let threads = Threads::start(limits.threads, || sites.beside())?;
-    Ok(accept_all(listener, threads, limits, stop))
+    Ok(accept_all(listener, threads, limits, tls, stop))
 }
 
 async fn accept_all<B: Backends, C: Connector>(
     listener: TcpListener,
     threads: Threads<Sites<B, C>>,
     limits: Limits,
+    tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     stop: CancellationToken,
 ) {
     let connections = Drain::default();
@@ -98,12 +99,18 @@ async fn accept_all<B: Backends, C: Connector>(
             continue;
         };
         let (thread, seat) = threads.least_busy();
-        let sites = Arc::clone(&thread.state);
-        let (ending, handle) = (connections.ending(), &thread.handle);
-        connections.spawn(handle, async move {
-            let ended = match TcpStream::from_std(stream) {
-                Ok(stream) => connection(stream, client, sites, limits, ending).await,
-                Err(error) => Err(error.into()),
+        let served = Served {
+            sites: Arc::clone(&thread.state),
+            client,
+            limits,
+            ending: connections.ending(),
+        };
+        let tls = tls.as_ref().map(|newest| Arc::clone(&newest.borrow()));
+        connections.spawn(&thread.handle, async move {
+            let ended = match (TcpStream::from_std(stream), tls) {
+                (Ok(stream), None) => protocol::plain(stream, served).await,
+                (Ok(stream), Some(tls)) => protocol::encrypted(stream, tls, served).await,
+                (Err(error), _) => Err(error.into()),
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, "http.connection");
@@ -115,33 +122,6 @@ async fn accept_all<B: Backends, C: Connector>(
     if !connections.end(limits.drain).await {
         tracing::warn!("http.drain: requests were still in flight");
     }
-}
-
-/// Serves one connection to its end.
-async fn connection<B: Backends, C: Connector>(
-    stream: TcpStream,
-    client: Client,
-    sites: Arc<Sites<B, C>>,
-    limits: Limits,
-    ending: Ending,
-) -> Result<(), BoxError> {
-    let served = Arc::new((sites, client));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let served = Arc::clone(&served);
-        async move {
-            let (sites, client) = &*served;
-            let request = request.map(|body| RequestBody::new(body, limits.body_stall));
-            Ok::<_, Infallible>(sites.answer(client, request).await)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(HeadTimer::default())
-        .header_read_timeout(limits.head)
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(Socket::new(stream, limits.read_stall), service)
-        .with_upgrades();
-    ending.watch(connection).await
 }
 
 /// The next connection, bound to no thread yet.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
+use crate::door::OWN_PATHS;
 use crate::ingress::{
     Backends, Client, Connector, Failure, Ingress, RequestBody, ResponseBody, Target,
 };
@@ -18,6 +19,7 @@ use crate::task::QueueService;
 pub struct Sites<B, C> {
     platform: Router,
     queues: Router,
+    doors: Router,
     ingress: Ingress<B, C>,
     /// Where the platform's pages are made, so that they hold up nobody's requests to services.
     home: Handle,
@@ -35,6 +37,7 @@ impl<B, C> Sites<B, C> {
         Self {
             platform,
             queues: Router::new(),
+            doors: Router::new(),
             ingress,
             home: Handle::current(),
         }
@@ -46,11 +49,18 @@ impl<B, C> Sites<B, C> {
         Self { queues, ..self }
     }
 
+    /// The same, with the paths that are the platform's own on the hosts of services and jobs.
+    #[must_use]
+    pub fn with_doors(self, doors: Router) -> Self {
+        Self { doors, ..self }
+    }
+
     /// The same, with connections to applications of its own.
     pub(super) fn beside(&self) -> Self {
         Self {
             platform: self.platform.clone(),
             queues: self.queues.clone(),
+            doors: self.doors.clone(),
             ingress: self.ingress.beside(),
             home: self.home.clone(),
         }
@@ -69,6 +79,10 @@ impl<B: Backends, C: Connector> Sites<B, C> {
             Ok(Target::Platform) => {
                 let request = Request::from_parts(parts, body);
                 Box::pin(self.page(self.platform.clone(), request)).await
+            }
+            Ok(_) if parts.uri.path().starts_with(OWN_PATHS) => {
+                let request = Request::from_parts(parts, body);
+                Box::pin(self.page(self.doors.clone(), request)).await
             }
             Ok(target) if let Some(id) = self.ingress.backends().queue(&target) => {
                 let mut request = Request::from_parts(parts, body);

@@ -1,30 +1,31 @@
-//! A client's socket that notices a client which does not read.
+//! A client's socket that notices a client which does not read, and gives back what was read of it before.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
-
-use crate::gather::Gather;
 
 /// A socket whose peer has to take a byte now and then, where there are some for it.
 #[derive(Debug)]
-pub(super) struct Socket {
-    stream: Gather,
+pub(super) struct Socket<S> {
+    stream: S,
+    /// Was read to learn what is spoken.
+    early: Bytes,
     stall: Duration,
     /// Runs while the peer takes nothing.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Socket {
-    /// The peer may take nothing for `stall`.
-    pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
+impl<S> Socket<S> {
+    /// The peer has said `early` already, and may take nothing for `stall`.
+    pub(super) fn new(stream: S, early: Bytes, stall: Duration) -> Self {
         Self {
-            stream: Gather::new(stream),
+            stream,
+            early,
             stall,
             timer: None,
         }
@@ -49,17 +50,23 @@ impl Socket {
     }
 }
 
-impl Read for Socket {
+impl<S: Read + Unpin> Read for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.early.is_empty() {
+            let length = self.early.len().min(buffer.remaining());
+            buffer.put_slice(&self.early[..length]);
+            self.early.advance(length);
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl Write for Socket {
+impl<S: Write + Unpin> Write for Socket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -7,7 +7,8 @@ use eai_core::spec::{Access, Mount, Spec};
 use eai_projections::{DataRow, ServiceRow};
 
 use super::SPEC_FILE;
-use crate::api::{ApiError, Shared};
+use crate::api::{ApiError, IsThing as _, Shared};
+use crate::auth::Caller;
 
 /// What a job has from its machine or image.
 const SYSTEM: [&str; 10] = [
@@ -17,6 +18,7 @@ const SYSTEM: [&str; 10] = [
 /// What a service runs from now on.
 pub(super) async fn configuration(
     state: &Shared,
+    caller: Option<&Caller>,
     service: &ServiceRow,
     spec: &Spec,
     runtime: DataVersion,
@@ -29,7 +31,7 @@ pub(super) async fn configuration(
     }
     let mut mounts = Vec::new();
     for mount in spec.data.iter() {
-        mounts.push(resolve(state, service, mount).await?);
+        mounts.push(resolve(state, caller, service, mount).await?);
     }
     Ok(Configuration {
         spec: spec.clone(),
@@ -40,6 +42,7 @@ pub(super) async fn configuration(
 
 async fn resolve(
     state: &Shared,
+    caller: Option<&Caller>,
     service: &ServiceRow,
     mount: &Mount,
 ) -> Result<ResolvedMount, ApiError> {
@@ -61,6 +64,9 @@ async fn resolve(
     let row = find(state, service, mount.source())
         .await?
         .ok_or_else(missing)?;
+    if let Some(caller) = caller {
+        caller.must("data", "read", &row.thing())?;
+    }
     let source = match version(mount) {
         Some(Wanted::Newest) => row.manifest.map(|manifest| (row.version, manifest)),
         Some(Wanted::Exactly(version)) => {

@@ -1,39 +1,17 @@
 //! Who may send requests to a service or a job, and as whom the application sees them.
 //!
-//! Tokens that were verified are remembered, so that a warm request costs no signature, and no digest either.
+//! The question is the API's: `service:get` or `job:get` on it. Answers are remembered with the token.
 
 use std::sync::Arc;
 
-use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use eai_core::names::AccountName;
-use foldhash::fast::RandomState;
-use papaya::HashMap;
-use time::OffsetDateTime;
+use eai_core::access::Thing;
 
 use crate::api::Shared;
-use crate::auth::{Claims, Kind, Rejected, bearer};
+use crate::auth::{Known, bearer};
+use crate::door;
 use crate::ingress::{Failure, Identity, Ours};
-
-/// How many tokens are remembered, until all are verified anew.
-const REMEMBERED: usize = 10_000;
-
-/// Checks credentials.
-#[derive(Debug, Default)]
-pub(super) struct Access {
-    /// By the whole token. Only what was signed gets in, so nobody can make them collide.
-    verified: HashMap<Box<str>, Arc<Verified>, RandomState>,
-}
-
-/// A token that was verified.
-#[derive(Debug)]
-struct Verified {
-    account: AccountName,
-    /// When it ends, in seconds since 1970.
-    ends: i64,
-    identity: Identity,
-}
 
 /// A caller who may.
 #[derive(Clone, Debug, Default)]
@@ -44,77 +22,92 @@ pub(super) struct Admitted {
     pub(super) ours: Ours,
 }
 
-// === impl Access ===
-
-impl Access {
-    /// Admits a request to something of an account. What is public takes anyone, and any credential.
-    pub(super) fn admit(
-        &self,
-        platform: &Shared,
-        request: &Parts,
-        account: &AccountName,
-        public: bool,
-    ) -> Result<Admitted, Failure> {
-        if public && !request.headers.contains_key(AUTHORIZATION) {
-            return Ok(Admitted::default());
-        }
-        let verified = match self.verify(platform, request) {
-            Ok(verified) => verified,
-            // A credential that is not ours is the application's.
-            Err(_) if public => return Ok(Admitted::default()),
-            Err(failure) => return Err(failure),
-        };
-        let mine = verified.account == *account;
-        if !mine && !public {
-            return Err(Failure::forbidden(format!(
-                "account `{account}` is not yours: ask for a token of it"
-            )));
-        }
-        Ok(Admitted {
-            identity: Some(verified.identity.clone()),
-            ours: Ours {
-                authorization: true,
-                cookie: None,
-            },
-        })
+/// Admits a request to a thing of a kind. What is public takes anyone, and any credential.
+pub(super) fn admit(
+    platform: &Shared,
+    request: &Parts,
+    kind: &'static str,
+    thing: &Thing<'_>,
+    public: bool,
+) -> Result<Admitted, Failure> {
+    let ours = Ours {
+        authorization: false,
+        cookie: Some(door::session_name(platform.urls.is_secure())),
+    };
+    let anybody = Admitted {
+        identity: None,
+        ours,
+    };
+    let bears = request.headers.contains_key(AUTHORIZATION);
+    if public && !bears {
+        return Ok(anybody);
     }
+    let known = if bears {
+        by_token(platform, request)
+    } else {
+        by_cookie(platform, request, thing).ok_or_else(|| stranger(platform, request))
+    };
+    let known = match known {
+        Ok(known) => known,
+        // A credential that is not ours is the application's.
+        Err(_) if public => return Ok(anybody),
+        Err(failure) => return Err(failure),
+    };
+    if !public && !known.may_call(kind, thing) {
+        return Err(refused(known.grants.reach(thing.account), kind, thing));
+    }
+    Ok(Admitted {
+        identity: Some(known.identity.clone()),
+        ours: Ours {
+            authorization: bears,
+            ..ours
+        },
+    })
+}
 
-    fn verify(&self, platform: &Shared, request: &Parts) -> Result<Arc<Verified>, Failure> {
-        let token = bearer(&request.headers)
-            .map_err(|error| Failure::unauthenticated(error.message().to_owned()))?;
-        let now = OffsetDateTime::now_utc();
-        let known = self.verified.pin();
-        if let Some(known) = known.get(token)
-            && known.ends > now.unix_timestamp()
-        {
-            return Ok(Arc::clone(known));
-        }
-        let rejected = |rejected: Rejected| Failure::unauthenticated(rejected.to_string());
-        let claims = platform
-            .tokens
-            .verify(token, Kind::Access, now)
-            .map_err(rejected)?;
-        let verified = Verified::try_from(claims).map_err(|_| rejected(Rejected::Invalid))?;
-        let verified = Arc::new(verified);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(token.into(), Arc::clone(&verified));
-        Ok(verified)
+fn by_token(platform: &Shared, request: &Parts) -> Result<Arc<Known>, Failure> {
+    let token = bearer(&request.headers)
+        .map_err(|error| Failure::unauthenticated(error.message().to_owned()))?;
+    let known = platform.gate.known(&platform.tokens, &platform.live, token);
+    known.map_err(|rejected| Failure::unauthenticated(rejected.to_string()))
+}
+
+/// Who a browser says it is, where one of this host's own pages asks.
+fn by_cookie(platform: &Shared, request: &Parts, thing: &Thing<'_>) -> Option<Arc<Known>> {
+    let urls = &platform.urls;
+    let cookie = door::session(&request.headers, urls.is_secure())?;
+    let on = thing.id.filter(|_| door::is_own(request, urls.scheme()))?;
+    let known = platform
+        .gate
+        .session(&platform.tokens, &platform.live, cookie, on);
+    known.ok()
+}
+
+/// What somebody learns who has nothing: a browser, where it can log in.
+#[cold]
+fn stranger(platform: &Shared, request: &Parts) -> Failure {
+    let failure = match bearer(&request.headers) {
+        Err(error) => Failure::unauthenticated(error.message().to_owned()),
+        Ok(_) => Failure::unauthenticated("a token is missing"),
+    };
+    if door::is_page(request) {
+        failure.login(door::challenge(platform, request))
+    } else {
+        failure
     }
 }
 
-impl TryFrom<Claims> for Verified {
-    type Error = axum::http::header::InvalidHeaderValue;
-
-    fn try_from(claims: Claims) -> Result<Self, Self::Error> {
-        Ok(Self {
-            ends: claims.exp,
-            identity: Identity {
-                user: HeaderValue::try_from(claims.sub.to_string())?,
-                account: HeaderValue::try_from(claims.account.as_str())?,
-            },
-            account: claims.account,
-        })
+/// What somebody without the right learns: whose it is, or which policy is missing.
+#[cold]
+fn refused(reaches: bool, kind: &str, thing: &Thing<'_>) -> Failure {
+    let account = thing.account;
+    if !reaches {
+        return Failure::forbidden(format!(
+            "account `{account}` is not yours: ask for a token of it"
+        ));
     }
+    let on = thing.id.map(|id| id.to_string()).unwrap_or_default();
+    Failure::forbidden(format!(
+        "this needs `{kind}:get@{on}`: ask for a role with it in account `{account}`"
+    ))
 }

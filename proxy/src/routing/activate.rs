@@ -9,6 +9,7 @@ use eai_core::log;
 use eai_core::log::live::{LiveJob, LiveService};
 use eai_core::service::{Activated, ServiceAggregate};
 use eai_core::subject::Address;
+use eai_core::trace::TraceParent;
 use eai_core::turns::Turns;
 use time::OffsetDateTime;
 use tokio::task::JoinError;
@@ -54,20 +55,26 @@ impl Activator {
     pub(super) async fn activate(
         &self,
         service: &LiveService,
+        trace: Option<TraceParent>,
         deadline: Instant,
     ) -> Result<Next, Failure> {
         let (platform, id, service) = (Arc::clone(&self.platform), service.id, service.clone());
-        let activated = Box::pin(async move { activate(&platform, &service).await });
+        let activated = Box::pin(async move { activate(&platform, &service, trace).await });
         done(self.turns.take(id, spawned(activated)), deadline).await
     }
 
     /// Lets a frozen job go on. Who waits for his turn finds it so.
-    pub(super) async fn thaw(&self, job: &LiveJob, deadline: Instant) -> Result<(), Failure> {
+    pub(super) async fn thaw(
+        &self,
+        job: &LiveJob,
+        trace: Option<TraceParent>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let (platform, id, account) = (Arc::clone(&self.platform), job.id, job.account.clone());
         let thawed = async move {
             command::admit(&platform)?;
             let (log, live) = (&platform.log, &platform.live);
-            Ok(log.thaw(live, &account, id, &context()).await?)
+            Ok(log.thaw(live, &account, id, &context(trace)).await?)
         };
         done(self.thaws.take(id, spawned(thawed)), deadline).await
     }
@@ -98,11 +105,18 @@ async fn done<T>(
     }
 }
 
-fn context() -> Context {
-    Context::platform(CommandId(Uuid::new_v4()), OffsetDateTime::now_utc())
+fn context(traceparent: Option<TraceParent>) -> Context {
+    Context {
+        traceparent,
+        ..Context::platform(CommandId(Uuid::new_v4()), OffsetDateTime::now_utc())
+    }
 }
 
-async fn activate(platform: &Shared, service: &LiveService) -> Result<Next, ApiError> {
+async fn activate(
+    platform: &Shared,
+    service: &LiveService,
+    trace: Option<TraceParent>,
+) -> Result<Next, ApiError> {
     command::admit(platform)?;
     if service.key.is_none() {
         let row = platform.views.service(service.id).await?;
@@ -112,7 +126,7 @@ async fn activate(platform: &Shared, service: &LiveService) -> Result<Next, ApiE
     let account = &service.name.account;
     let activated = platform
         .log
-        .activate(&platform.live, account, service.id, &context(), false)
+        .activate(&platform.live, account, service.id, &context(trace), false)
         .await;
     match activated {
         Ok(run) => Ok(Next::Run(run)),

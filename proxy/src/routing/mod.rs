@@ -10,9 +10,11 @@ mod wait;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::request::Parts;
+use eai_core::access::Thing;
 use eai_core::flights::Flight;
 use eai_core::ids::{JobId, ServiceId};
 use eai_core::job;
@@ -22,10 +24,10 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::api::Shared;
+use crate::api::{Shared, command};
 use crate::ingress::{Backends, ColdStart, Endpoint, Failure, Routed, Target, Unreachable};
 use crate::traffic::{Open, Traffic};
-use access::{Access, Admitted};
+use access::{Admitted, admit};
 use activate::{Activator, Next};
 
 pub use drain::drain;
@@ -50,10 +52,11 @@ pub struct Settings {
 pub struct Routing {
     platform: Shared,
     live: Live,
-    access: Access,
     activator: Activator,
     traffic: Traffic,
     waiting: Arc<Semaphore>,
+    /// Where the search among several jobs begins.
+    turn: AtomicUsize,
     settings: Settings,
 }
 
@@ -64,10 +67,10 @@ impl Routing {
     pub fn new(platform: Shared, settings: Settings, traffic: Traffic) -> Self {
         Self {
             live: platform.live.clone(),
-            access: Access::default(),
             activator: Activator::new(Arc::clone(&platform)),
             traffic,
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+            turn: AtomicUsize::new(0),
             platform,
             settings,
         }
@@ -82,52 +85,65 @@ impl Routing {
         // Counted before the route is looked up: nobody goes by one that is gone and is not seen to.
         let open = self.traffic.enter(id);
         let service = self.live.service(id).ok_or_else(answer::no_service)?;
-        let account = &service.name.account;
-        let admitted = self
-            .access
-            .admit(&self.platform, request, account, service.public)?;
+        let name = &service.name;
+        let thing = Thing::named(&name.account, service.id.0, name.name.as_str());
+        let admitted = admit(&self.platform, request, "service", &thing, service.public)?;
         if service.queue.is_some() {
             return Err(answer::takes_tasks(&service));
         }
         answer::must_be_on(&service)?;
         let Some(open) = open else {
-            return Box::pin(self.to_new_service(id, port, admitted)).await;
+            return Box::pin(self.to_new_service((id, port), request, admitted)).await;
         };
-        self.to_known_service(&service, port, admitted, open).await
+        self.to_known_service((&service, port), request, admitted, open)
+            .await
     }
 
     /// The same for one that was just made.
     async fn to_new_service(
         &self,
-        id: ServiceId,
-        port: Option<u16>,
+        (id, port): (ServiceId, Option<u16>),
+        request: &Parts,
         admitted: Admitted,
     ) -> Result<Routed, Failure> {
         let open = self.traffic.enter_new(id);
         let service = self.live.service(id).ok_or_else(answer::no_service)?;
-        self.to_known_service(&service, port, admitted, open).await
+        self.to_known_service((&service, port), request, admitted, open)
+            .await
     }
 
     async fn to_known_service(
         &self,
-        service: &LiveService,
-        port: Option<u16>,
+        (service, port): (&LiveService, Option<u16>),
+        request: &Parts,
         admitted: Admitted,
         open: Open,
     ) -> Result<Routed, Failure> {
-        if let Some(job) = &service.route
+        if let Some(job) = self.job_of(service)
             && let Some(flight) = job.flights.enter()
         {
             return routed((job, flight), port, admitted, (None, Some(open)));
         }
         let arrived = Instant::now();
         let frozen = self.frozen(service);
-        let (job, flight) = Box::pin(self.until_ready(service, &admitted)).await?;
+        let meters = &self.platform.meters;
+        let reached = Box::pin(self.until_ready(service, request, &admitted)).await;
+        let (job, flight) = reached.inspect_err(|_| meters.failed())?;
+        let waited = arrived.elapsed();
         let start = match frozen {
-            Some(frozen) if frozen == (job.id, job.run) => thaw(arrived.elapsed()),
-            _ => cold_start(&job, arrived.elapsed()),
+            Some(frozen) if frozen == (job.id, job.run) => thaw(waited),
+            _ => cold_start(&job, waited),
         };
+        meters.started(&start, waited);
         routed((&job, flight), port, admitted, (Some(start), Some(open)))
+    }
+
+    /// Where a request of a service goes now.
+    fn job_of<'a>(&self, service: &'a LiveService) -> Option<&'a Arc<LiveJob>> {
+        if service.routes.is_empty() {
+            return service.route.as_ref();
+        }
+        service.least_loaded(self.turn.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The run of a service that a request would thaw.
@@ -144,9 +160,11 @@ impl Routing {
         request: &Parts,
     ) -> Result<Routed, Failure> {
         let job = self.live.job(id).ok_or_else(answer::no_job)?;
-        let admitted = self
-            .access
-            .admit(&self.platform, request, &job.account, false)?;
+        let service = job.service.and_then(|id| self.live.service(id));
+        let name = service.as_ref().map(|service| service.name.to_string());
+        let of = job.service.map(|id| id.0).zip(name.as_deref());
+        let thing = Thing::by_id(&job.account, job.id.0).of(of);
+        let admitted = admit(&self.platform, request, "job", &thing, false)?;
         // Who asks for a service's job asks for the service.
         let enter = |service| {
             self.traffic
@@ -157,8 +175,11 @@ impl Routing {
         let job = self.live.job(id).ok_or_else(answer::no_job)?;
         let arrived = Instant::now();
         let frozen = job.frozen;
-        let job = Box::pin(self.until_job_ready(job)).await?;
+        let job = Box::pin(self.until_job_ready(job, request)).await?;
         let start = frozen.then(|| thaw(arrived.elapsed()));
+        if let Some(start) = &start {
+            self.platform.meters.started(start, start.thaw);
+        }
         // Who asks for this very run has it as long as it is there.
         let flight = job.flights.join();
         routed((&job, flight), port, admitted, (start, open))
@@ -168,21 +189,24 @@ impl Routing {
     async fn until_ready(
         &self,
         service: &LiveService,
+        request: &Parts,
         admitted: &Admitted,
     ) -> Result<(Arc<LiveJob>, Flight), Failure> {
         let facts = &self.platform.facts;
         if facts.backend == "none" {
             return Err(answer::no_backend(&facts.backend_reason));
         }
+        let _held = self.platform.meters.hold();
         let Ok(_waiting) = self.waiting.try_acquire() else {
             return Err(Failure::overloaded(
                 "too many requests wait for jobs to start: try again",
             ));
         };
         let deadline = Instant::now() + self.settings.wait;
+        let trace = command::traceparent(&request.headers);
         loop {
             eai_core::fail_point::reach("proxy.asked");
-            let run = match self.activator.activate(service, deadline).await? {
+            let run = match self.activator.activate(service, trace, deadline).await? {
                 Next::Run(run) => run,
                 Next::Later(at) => {
                     let left = Duration::try_from(at - OffsetDateTime::now_utc());
@@ -232,16 +256,22 @@ impl Routing {
         now.is_some_and(|now| now.key.is_some_and(|key| key != run.key))
     }
 
-    async fn until_job_ready(&self, job: Arc<LiveJob>) -> Result<Arc<LiveJob>, Failure> {
+    async fn until_job_ready(
+        &self,
+        job: Arc<LiveJob>,
+        request: &Parts,
+    ) -> Result<Arc<LiveJob>, Failure> {
         if self.live.is_routable(&job) {
             return Ok(job);
         }
         if !job.phase.is_alive() {
             return Err(answer::job_over(&job));
         }
+        let _held = self.platform.meters.hold();
         let deadline = Instant::now() + self.settings.wait;
         if job.frozen {
-            self.activator.thaw(&job, deadline).await?;
+            let trace = command::traceparent(&request.headers);
+            self.activator.thaw(&job, trace, deadline).await?;
         }
         match wait::until_job_ready(&self.live, &job, deadline).await {
             wait::Waited::Ready(job) => Ok(job),
@@ -332,17 +362,19 @@ impl Backends for Routing {
             let own = job.port == port && to(job).as_ref() == Some(endpoint);
             own && self.live.is_routable(job)
         };
+        let of_service = |id| {
+            let now = self.live.service(id)?;
+            let mut routes = now.routes.iter().chain(&now.route);
+            routes.find(|job| at_endpoint(job)).cloned()
+        };
         let job = match target {
-            Target::Job { id, .. } => self.live.job(JobId(*id)),
-            Target::Service { id, .. } => self.live.service(*id).and_then(|now| now.route.clone()),
-            Target::ServiceName { name, .. } => self
-                .live
-                .service_named(name)
-                .and_then(|id| self.live.service(id)?.route.clone()),
+            Target::Job { id, .. } => self.live.job(JobId(*id)).filter(at_endpoint),
+            Target::Service { id, .. } => of_service(*id),
+            Target::ServiceName { name, .. } => self.live.service_named(name).and_then(of_service),
             Target::Platform | Target::Unknown => None,
         };
         if again {
-            let Some(job) = job.filter(at_endpoint) else {
+            let Some(job) = job else {
                 return Unreachable::RouteAgain;
             };
             if wait::until_news(&self.live, &job, Instant::now() + NEWS).await {

@@ -33,7 +33,7 @@ pub(super) async fn until_ready(
         let Some(now) = live.service(service.id).filter(|now| super::is_on(now)) else {
             return Some(Waited::Off);
         };
-        if let Some(job) = &now.route {
+        if let Some(job) = now.least_loaded(0) {
             return Some(Waited::Ready(Arc::clone(job)));
         }
         let ended = live.job(run.job)?.ended.clone();

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, HeaderName, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use eai_core::access::Thing;
 use eai_core::command::Context;
 use eai_core::envelope::Actor;
 use eai_core::ids::ServiceId;
@@ -17,7 +18,7 @@ use time::OffsetDateTime;
 
 use super::{MOST_BODY, MOST_WAIT, NewTask, SCHEMA, ended, queue_of, row, submit};
 use crate::api::{self, ApiError, Shared, command};
-use crate::auth::Caller;
+use crate::auth::{Caller, Needs};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -28,7 +29,10 @@ pub struct QueueService(pub ServiceId);
 
 /// What the URLs of services with a queue serve; requests carry a [`QueueService`].
 pub fn router(platform: Shared) -> Router {
-    Router::new().fallback(take).with_state(platform)
+    Router::new()
+        .fallback(take)
+        .layer(Extension(Needs::new("task", "new", "service")))
+        .with_state(platform)
 }
 
 async fn take(
@@ -51,11 +55,11 @@ async fn take(
     let taken = async {
         let service = queue_of(&state, id)?;
         let context = match caller {
-            Ok(caller) if caller.account == service.name.account || service.public => {
-                command::context(&caller, key?.0, &headers)
-            }
+            Ok(caller) if service.public => command::context(&caller, key?.0, &headers),
             Ok(caller) => {
-                caller.may_use(&service.name.account)?;
+                let name = &service.name;
+                caller.may_use(&name.account)?;
+                caller.may_make(&Thing::named(&name.account, id.0, name.name.as_str()))?;
                 command::context(&caller, key?.0, &headers)
             }
             // Nobody in particular: the service takes anyone.

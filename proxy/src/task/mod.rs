@@ -5,6 +5,7 @@
 
 mod front;
 mod input;
+mod schema;
 mod shape;
 mod split;
 mod submit;

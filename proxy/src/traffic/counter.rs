@@ -58,6 +58,12 @@ impl Counters {
         Arc::clone(counter)
     }
 
+    /// How much is open to a service.
+    pub(super) fn open(&self, service: ServiceId) -> u32 {
+        let counters = self.counters.pin();
+        counters.get(&service).map_or(0, |counter| counter.open())
+    }
+
     pub(super) fn enter(&self, service: ServiceId) -> Option<Open> {
         let counter = Arc::clone(self.counters.pin().get(&service)?);
         let (open, woken) = Open::begin(counter);

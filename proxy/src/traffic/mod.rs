@@ -5,6 +5,7 @@
 
 mod counter;
 mod marks;
+mod scaler;
 mod teller;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use counter::Counters;
 use marks::Marks;
 
 pub use counter::Open;
+pub use scaler::Scaler;
 pub use teller::Teller;
 
 /// How many services may wake the teller at a time; the next request to one for which there was no room tries again.
@@ -49,6 +51,11 @@ pub fn open(platform: Shared, usual: Duration, file: &Path) -> (Traffic, Teller)
 // === impl Traffic ===
 
 impl Traffic {
+    /// Who tells the log how many replicas what is open asks for; fewer once they were enough for `window`.
+    pub fn scaler(&self, platform: Shared, window: Duration) -> Scaler {
+        Scaler::new(platform, Arc::clone(&self.counters), window)
+    }
+
     /// Counts something that is open to a service until it is dropped. None where the service never was heard of.
     pub fn enter(&self, service: ServiceId) -> Option<Open> {
         self.counters.enter(service)

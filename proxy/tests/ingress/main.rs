@@ -1,6 +1,7 @@
 //! The reverse proxy over real sockets, before applications that do what they like.
 
 mod failures;
+mod http2;
 mod identity;
 mod large;
 mod plain;

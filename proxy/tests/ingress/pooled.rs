@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::support::{Application, Proxy, Wire, ok, request, until, within};
@@ -112,6 +113,31 @@ async fn what_may_have_happened_is_not_repeated() {
     for line in ["GET /", "GET /", "OPTIONS /", "DELETE /"] {
         assert_eq!(ask(line, "").await.0, 200, "{line}");
     }
+}
+
+#[tokio::test]
+async fn an_application_that_ends_with_a_request_is_no_port_where_nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let proxy = Proxy::start(|_, _| {}).await;
+    proxy.routes.to(listener.local_addr().expect("an address"));
+    let ends = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let mut wire = Wire::new(stream);
+        wire.head().await;
+        wire.send(ok("ok")).await;
+        wire.head().await.expect("the second request");
+        drop((listener, wire));
+    });
+    let mut wire = proxy.connect().await;
+    wire.send(request("GET /", &[])).await;
+    assert_eq!(wire.answer().await.0.status(), 200);
+    wire.send(request("GET /", &[])).await;
+    let (head, _) = wire.answer().await;
+    assert_eq!(
+        (head.status(), head.one("x-eai-error")),
+        (502, Some("reset"))
+    );
+    ends.await.expect("no panic");
 }
 
 #[tokio::test]

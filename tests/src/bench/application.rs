@@ -96,6 +96,20 @@ impl Service {
         self.platform.cli(update).ok();
     }
 
+    /// Has the next revision of the same serve: it is waited for.
+    pub(crate) fn update(&self, round: usize) {
+        let variable = format!("ROUND={round}");
+        let update = ["service", "update", "bench", "-e", &variable];
+        self.platform.cli(update).ok();
+        self.platform.cli(["service", "wait", "bench"]).ok();
+    }
+
+    /// Waits until nothing of earlier revisions is left.
+    pub(crate) fn settle(&self) {
+        let settled = ["service", "wait", "bench", "--for", "settled"];
+        self.platform.cli(settled).ok();
+    }
+
     /// Holds its job still.
     pub(crate) fn freeze(&self) {
         let alive = ["job", "ls", "--state", "alive", "--field", "id"];

@@ -1,6 +1,7 @@
 //! Writes a long log quickly: the events that commands would have made, in atomic batches, chains and headers included.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use async_nats::{Client, HeaderMap};
 use eai_core::command::{AnyPart, AnyState, Decided, Part};
@@ -33,41 +34,90 @@ pub(crate) struct Writer {
     heads: HashMap<Address, Head>,
     batch: Vec<(String, HeaderMap, Vec<u8>)>,
     sequence: u64,
+    /// Up to where all is stored.
+    flushed: u64,
     bytes: usize,
+}
+
+/// How long a history is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History {
+    /// How many services there are.
+    pub(crate) services: usize,
+    /// How often each is stopped or started.
+    pub(crate) changes: usize,
+    /// How often one of them is, beside that.
+    pub(crate) of_one: usize,
 }
 
 /// Makes every service, then changes all of them in turn; how many events, and their mean size.
 pub(crate) async fn fill(client: Client, size: Size) -> (u64, usize) {
-    let mut writer = Writer {
-        client,
-        heads: HashMap::new(),
-        batch: Vec::new(),
-        sequence: 0,
-        bytes: 0,
-    };
-    let commands: Vec<_> = (0..size.services)
-        .map(|_| CommandId(Uuid::new_v4()))
-        .collect();
-    for (index, id) in commands.iter().enumerate() {
-        for part in make(*id, index) {
-            writer.decide(*id, part.as_ref()).await;
+    let mut writer = Writer::new(client);
+    let commands = writer.make(size.services).await;
+    writer.change(&commands, 0..size.changes).await;
+    writer.finish().await
+}
+
+/// The same with one that changes far more often than the others; that one, and how many events it has.
+pub(crate) async fn fill_history(
+    client: Client,
+    size: History,
+) -> (u64, usize, (ServiceId, usize)) {
+    let mut writer = Writer::new(client);
+    let commands = writer.make(size.services).await;
+    writer.change(&commands, 0..size.changes).await;
+    let more = size.changes..size.changes + size.of_one;
+    writer.change(&commands[..1], more).await;
+    let (events, bytes) = writer.finish().await;
+    let one = ServiceId(commands[0].aggregate(0));
+    let its = 1 + size.changes + size.of_one;
+    (events, bytes, (one, its))
+}
+
+impl Writer {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            heads: HashMap::new(),
+            batch: Vec::new(),
+            sequence: 0,
+            flushed: 0,
+            bytes: 0,
         }
     }
-    for change in 0..size.changes {
-        for command in &commands {
-            let service = ServiceId(command.aggregate(0));
-            let change = if change % 2 == 0 {
-                Command::Stop
-            } else {
-                Command::Start
-            };
-            let part = Part::<ServiceAggregate>::on(account(), service, change);
-            writer.decide(CommandId(Uuid::new_v4()), &part).await;
+
+    /// The commands that made services.
+    async fn make(&mut self, services: usize) -> Vec<CommandId> {
+        let commands: Vec<_> = (0..services).map(|_| CommandId(Uuid::new_v4())).collect();
+        for (index, id) in commands.iter().enumerate() {
+            for part in make(*id, index) {
+                self.decide(*id, part.as_ref()).await;
+            }
+        }
+        commands
+    }
+
+    /// Stops and starts each of them in turn.
+    async fn change(&mut self, services: &[CommandId], changes: Range<usize>) {
+        for change in changes {
+            for command in services {
+                let service = ServiceId(command.aggregate(0));
+                let change = if change % 2 == 0 {
+                    Command::Stop
+                } else {
+                    Command::Start
+                };
+                let part = Part::<ServiceAggregate>::on(account(), service, change);
+                self.decide(CommandId(Uuid::new_v4()), &part).await;
+            }
         }
     }
-    writer.flush().await;
-    let events = usize::try_from(writer.sequence).expect("a count");
-    (writer.sequence, writer.bytes / events)
+
+    async fn finish(mut self) -> (u64, usize) {
+        self.flush().await;
+        let events = usize::try_from(self.sequence).expect("a count");
+        (self.sequence, self.bytes / events)
+    }
 }
 
 impl Writer {
@@ -85,14 +135,17 @@ impl Writer {
             let mut headers = HeaderMap::new();
             headers.insert("Nats-Msg-Id", event_id.to_string());
             headers.insert("Nats-Expected-Stream", STREAM);
-            headers.insert(
-                "Nats-Expected-Last-Subject-Sequence",
-                head.sequence.to_string(),
-            );
-            headers.insert(
-                "Nats-Expected-Last-Subject-Sequence-Subject",
-                address.filter(),
-            );
+            // What comes before it in the same batch is not stored yet.
+            if head.sequence <= self.flushed {
+                headers.insert(
+                    "Nats-Expected-Last-Subject-Sequence",
+                    head.sequence.to_string(),
+                );
+                headers.insert(
+                    "Nats-Expected-Last-Subject-Sequence-Subject",
+                    address.filter(),
+                );
+            }
             self.sequence += 1;
             head.sequence = self.sequence;
             head.digest = Digest::of(&payload);
@@ -127,6 +180,7 @@ impl Writer {
                 let answer = sent.await.expect("an acknowledgement");
                 let answer: Value = serde_json::from_slice(&answer.payload).expect("a document");
                 assert_eq!(answer["seq"], self.sequence, "{answer}");
+                self.flushed = self.sequence;
             }
         }
     }

@@ -3,28 +3,36 @@
 mod api;
 mod application;
 mod celery;
+mod clients;
 mod cold;
 mod commands;
 mod containers;
 mod events;
+mod history;
 mod log;
 mod memory;
 mod proxy;
 mod replay;
+mod replicas;
 mod report;
 mod samples;
 mod server;
 mod tasks;
+mod updates;
 mod wrk;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// The names of the suites, and what each measures.
-const SUITES: [(&str, &str); 4] = [
+const SUITES: [(&str, &str); 7] = [
     (
         "log",
         "the event log: a command against a bare publish, replay and fold against a bare consumer, memory",
+    ),
+    (
+        "history",
+        "a log of a million events: its fold, rebuild, --at and verify, and memory",
     ),
     (
         "proxy",
@@ -37,6 +45,14 @@ const SUITES: [(&str, &str); 4] = [
     (
         "tasks",
         "tasks of a queue that do nothing, against Celery with a Redis that writes before it acknowledges",
+    ),
+    (
+        "updates",
+        "requests to a service that is updated again and again, against the same at rest",
+    ),
+    (
+        "replicas",
+        "requests to a service that does one at a time, by one to four replicas, against one",
     ),
 ];
 
@@ -53,7 +69,7 @@ struct Size {
     changes: usize,
     /// How often the log is replayed.
     replays: usize,
-    /// How often the proxies take turns.
+    /// How often the proxies take turns, and what else is measured under load.
     loads: usize,
     /// How long a turn of them is, in whole seconds.
     load: Duration,
@@ -65,6 +81,8 @@ struct Size {
     waits: usize,
     /// How many are queued before anybody works on them.
     queued: usize,
+    /// The log of the suite `history`.
+    history: events::History,
 }
 
 impl Size {
@@ -80,6 +98,11 @@ impl Size {
         tasks: 1000,
         waits: 200,
         queued: 100_000,
+        history: events::History {
+            services: 20_000,
+            changes: 39,
+            of_one: 100_000,
+        },
     };
     /// To see that everything runs.
     const QUICK: Self = Self {
@@ -94,6 +117,11 @@ impl Size {
         tasks: 200,
         waits: 20,
         queued: 1000,
+        history: events::History {
+            services: 200,
+            changes: 40,
+            of_one: 2000,
+        },
     };
 }
 
@@ -118,8 +146,14 @@ pub(crate) async fn run(arguments: &[String]) -> ExitCode {
                 log::run(size).await;
                 Ok(())
             }
+            "history" => {
+                Box::pin(history::run(size)).await;
+                Ok(())
+            }
             "proxy" => tokio::task::spawn_blocking(move || proxy::run(size)).await,
             "tasks" => tokio::task::spawn_blocking(move || tasks::run(size)).await,
+            "updates" => tokio::task::spawn_blocking(move || updates::run(size)).await,
+            "replicas" => tokio::task::spawn_blocking(move || replicas::run(size)).await,
             _ => tokio::task::spawn_blocking(move || cold::run(size)).await,
         };
         if ran.is_err() {

@@ -32,6 +32,7 @@ pub(crate) fn run(size: Size) {
     let turn = |port: u16, process: u32| {
         let before = processor_time(process);
         let load = load(port, &headers, size.load);
+        assert_eq!(load.failed, 0, "each request is answered by a success");
         let spent = processor_time(process).saturating_sub(before);
         let requests = load.per_second * size.load.as_secs_f64();
         let cpu = spent.as_secs_f64() * 1e6 / requests;

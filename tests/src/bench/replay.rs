@@ -136,6 +136,7 @@ async fn fold(log: &Log, events: u64) -> (Duration, usize) {
     for _ in 0..events {
         let event = subscription.next().await.expect("an event");
         let envelope = chain.follow(&event).expect("an unbroken chain");
+        let envelope = envelope.expect("an event");
         let event_type = envelope.type_parts().expect("a type");
         let key = aggregate_key(&event.subject);
         let state = match states.get_mut(key) {

@@ -1,6 +1,7 @@
 //! A nats-server of the benchmark's own, on a free loopback port, that writes before it acknowledges.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -77,9 +78,17 @@ impl Server {
 
     /// The log on it, set up.
     pub(crate) async fn log(&self) -> Log {
+        self.log_with(None).await
+    }
+
+    /// The same with a folder for snapshots of long histories.
+    pub(crate) async fn log_with(&self, snapshots: Option<PathBuf>) -> Log {
         let connection = self.connect().await;
         set_up(&connection, MAX_BYTES).await.expect("a stream");
-        let settings = Settings::new(PlatformId(Uuid::from_u128(1)), Duration::from_mins(1));
+        let settings = Settings {
+            snapshots,
+            ..Settings::new(PlatformId(Uuid::from_u128(1)), Duration::from_mins(1))
+        };
         Log::open(connection, settings).await.expect("the log")
     }
 }

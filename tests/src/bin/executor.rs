@@ -81,6 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         cache: folder.join("cache"),
         default_image: (!image.is_empty()).then(|| image.clone()),
         terms: Terms::new(Duration::from_millis(lease.parse()?)),
+        tokens: None,
     };
     let tools = Tools {
         log,

@@ -16,6 +16,7 @@ use super::schedule;
 use super::stored;
 use super::writer::{Ground, Writer};
 use crate::platform::{Platform, Setup};
+use crate::soak::blocking;
 
 /// How many services everybody changes.
 const SHARED: usize = 3;
@@ -93,13 +94,6 @@ fn setup(options: &Options) -> Setup {
         environment,
         ..Setup::default()
     }
-}
-
-/// The harness waits by blocking its thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work)
-        .await
-        .expect("the platform does what is asked")
 }
 
 /// Makes the services that everybody changes.

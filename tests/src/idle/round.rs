@@ -176,13 +176,28 @@ impl Round {
         }
         if late.abs() > EXACT {
             let (fault, later) = (self.fault, self.later);
+            let story = story_of(events, &[job, &service.id]);
             let told = format!(
                 "it was stopped {late} ms after its time: last byte {last}, {fault:?} {later:?} after the first requests \
-                 ({gap:?}), stop {stopped}"
+                 ({gap:?}), stop {stopped}, {story}"
             );
             wrong(summary, service, &told);
         }
     }
+}
+
+/// What the log says of these, in short.
+fn story_of(events: &[serde_json::Value], ids: &[&str]) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let about = events.iter().filter(|event| {
+        let subject = text(&event["subject"]);
+        ids.iter().any(|id| subject.ends_with(id))
+    });
+    let lines = about.map(|event| {
+        let since = text(&event["data"]["since"]);
+        format!("{} {} {since}", text(&event["time"]), text(&event["type"]))
+    });
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 fn wrong(summary: &mut Summary, service: &Service, what: &str) {

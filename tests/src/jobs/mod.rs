@@ -26,7 +26,7 @@ use crate::backend::Backend;
 use crate::leftovers::Leftovers;
 use crate::other::Other;
 use crate::platform::{Platform, Setup};
-use crate::soak;
+use crate::soak::{self, blocking};
 use crate::stored::{Stored, StoredEvent};
 use crate::wait::until_async;
 
@@ -140,12 +140,6 @@ fn watch(options: &Options, platform: &Platform, other: &Other) -> std::io::Resu
     }
     let folders = [platform.data().as_path(), other.folder()].map(|data| data.join("runs"));
     Ok(Watcher::sandboxes(folders.to_vec()))
-}
-
-/// The harness waits by blocking its thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.expect("the platform does what is asked")
 }
 
 async fn until_two_take_jobs(api: &Api) {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::platform::{Platform, Setup};
 use crate::service::Service;
+use crate::soak::blocking;
 use crate::wait::until_async;
 
 pub use options::Options;
@@ -85,9 +86,8 @@ async fn update(platform: &Arc<Platform>, service: &Service, version: u32) {
 
 /// Waits until nothing of earlier versions is left.
 async fn until_settled(service: &Service) {
-    let path = format!("/v1/service/{}", service.id);
     until_async("the last update to be over", async || {
-        let now = service.api().get(&path).await.ok();
+        let now = service.row().await;
         let alive = service.jobs().await;
         let alive = alive.iter().filter(|job| job["alive"] == true).count();
         if now["rollout"] == "settled" && alive == 1 {
@@ -97,10 +97,4 @@ async fn until_settled(service: &Service) {
         }
     })
     .await;
-}
-
-/// The harness waits by blocking its thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.expect("the platform does what is asked")
 }

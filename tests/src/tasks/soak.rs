@@ -16,7 +16,7 @@ use crate::api::Api;
 use crate::leftovers::Leftovers;
 use crate::platform::{Platform, Setup};
 use crate::service::{Service, app};
-use crate::soak;
+use crate::soak::{self, blocking};
 use crate::wait::until_async;
 
 /// How long the executor may be silent.
@@ -96,12 +96,6 @@ fn started(setup: Setup, workers: u32, mark: &str) -> Platform {
     platform.run(&new, &[]).ok();
     platform.cli(["service", "start", NAME]).ok();
     platform
-}
-
-/// The harness waits by blocking its thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.expect("the platform does what is asked")
 }
 
 async fn until_working(service: &Service, workers: u32) {

@@ -11,6 +11,7 @@ use crate::commands::data::{Sources, local};
 use crate::commands::resource::qualified;
 use crate::commands::service::SERVICE;
 use crate::error::Error;
+use crate::output::Row;
 
 const SPEC_FILE: &str = "eai.yaml";
 
@@ -34,6 +35,8 @@ pub(super) enum Change {
     RemoveFile(String),
     /// A field of the spec, and what it was and is to be.
     Spec(String, String, String),
+    /// A term, and what it was and is to be.
+    Terms(&'static str, String, String),
     Status(Status),
 }
 
@@ -74,6 +77,8 @@ pub(super) async fn of(wanted: &Wanted, client: &mut Client) -> Result<Differenc
         &mut changes,
     )
     .await?;
+    let row = row.as_ref().map(Row::value);
+    wanted.terms.compare(row, &mut changes);
     let now = if row.is_some() { status.as_str() } else { "on" };
     match wanted.status {
         Some(Status::On) if now != "on" => changes.push(Change::Status(Status::On)),
@@ -181,7 +186,7 @@ fn compare(path: &str, now: &Value, wanted: &Value, changes: &mut Vec<Change>) {
 
 impl Change {
     pub(super) fn is_of_files(&self) -> bool {
-        !matches!(self, Self::Make | Self::Status(_))
+        !matches!(self, Self::Make | Self::Terms(..) | Self::Status(_))
     }
 
     fn line(&self) -> String {
@@ -191,6 +196,7 @@ impl Change {
             Self::OtherFile(path) => format!("  ~ {path}"),
             Self::RemoveFile(path) => format!("  - {path}"),
             Self::Spec(path, now, wanted) => format!("  ~ {path}: {now} -> {wanted}"),
+            Self::Terms(field, now, wanted) => format!("  ~ {field}: {now} -> {wanted}"),
             Self::Status(Status::On) => "  ~ status: off -> on".to_owned(),
             Self::Status(Status::Off) => "  ~ status: on -> off".to_owned(),
         }

@@ -7,6 +7,7 @@ use eai_core::spec::Spec;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::terms::{Range, Terms};
 use super::unreadable;
 use crate::error::Error;
 
@@ -19,7 +20,7 @@ struct File {
 
 /// What it says of one service; what is absent stays as it is.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Entry {
     account: Option<String>,
     runtime: Option<String>,
@@ -30,6 +31,11 @@ struct Entry {
     /// As `eai.yaml`.
     spec: Option<Value>,
     status: Option<Status>,
+    /// In seconds; 0 is as usual.
+    idle_timeout: Option<f64>,
+    min_ready: Option<u32>,
+    replicas: Option<Range>,
+    concurrency: Option<u32>,
 }
 
 /// Whether it is to take requests.
@@ -52,6 +58,7 @@ pub(super) struct Wanted {
     /// The text of its `eai.yaml`.
     pub(super) spec: Option<String>,
     pub(super) status: Option<Status>,
+    pub(super) terms: Terms,
 }
 
 /// Reads a file; what is wrong with it is said before anything happens.
@@ -61,15 +68,23 @@ pub(super) fn read(path: &Path) -> Result<Vec<Wanted>, Error> {
     parse(&text, folder).map_err(|reason| Error::Usage(format!("`{}`: {reason}", path.display())))
 }
 
-fn parse(text: &str, folder: &Path) -> Result<Vec<Wanted>, String> {
+pub(super) fn parse(text: &str, folder: &Path) -> Result<Vec<Wanted>, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     if file.services.is_empty() {
         return Err("it names no service: write some under `services`".to_owned());
     }
     let wanted = file.services.into_iter().map(|(name, entry)| {
+        let of_service = |reason| format!("service `{name}`: {reason}");
         let spec = entry.spec.as_ref().map(spec).transpose();
+        let terms = Terms {
+            idle_timeout: entry.idle_timeout,
+            min_ready: entry.min_ready,
+            replicas: entry.replicas,
+            concurrency: entry.concurrency,
+        };
         Ok(Wanted {
-            spec: spec.map_err(|reason| format!("service `{name}`: {reason}"))?,
+            spec: spec.map_err(of_service)?,
+            terms: terms.check().map_err(of_service)?,
             name,
             account: entry.account,
             runtime: entry.runtime,
@@ -141,6 +156,14 @@ mod tests {
             "services: {web: {sepc: {}}}",
             "services: {web: {spec: {resources: {cpu: -1}}}}",
             "services: {web: {status: deactivated}}",
+            "services: {web: {idleTimeout: 0.1}}",
+            "services: {web: {idleTimeout: -1}}",
+            "services: {web: {minReady: 2}}",
+            "services: {web: {replicas: 4:1}}",
+            "services: {web: {replicas: 0}}",
+            "services: {web: {replicas: 65}}",
+            "services: {web: {replicas: many}}",
+            "services: {web: {replicas: 2, concurrency: 0}}",
         ] {
             assert!(parse(bad, Path::new(".")).is_err(), "{bad}");
         }

@@ -2,6 +2,7 @@
 
 mod difference;
 mod file;
+mod terms;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -101,8 +102,12 @@ async fn carry_out(
         let gone = difference.gone();
         push_with(&runtime, &sources, &gone, first + 1, false, client, printer).await?;
     }
+    if (difference.changes.iter()).any(|change| matches!(change, Change::Terms(..))) {
+        let call = Call::patch(&[SERVICE.path, &id], first + 2);
+        client.row(call.body(wanted.terms.body())).await?;
+    }
     if let Some(verb) = difference.verb() {
-        let call = Call::command(&[SERVICE.path, &id, verb], first + 2);
+        let call = Call::command(&[SERVICE.path, &id, verb], first + 3);
         client.row(call.body(json!({}))).await?;
     }
     printer.line(&format!("applied {}", difference.name))?;

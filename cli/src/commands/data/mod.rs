@@ -9,7 +9,7 @@ use serde_json::json;
 pub(super) use push::{Sources, local, push_all, push_with};
 
 use super::resource::{Kind, qualified};
-use crate::args::{ContentVerb, DataVerb, FormatArg};
+use crate::args::{AtArgs, ContentVerb, DataVerb, FormatArg};
 use crate::client::Client;
 use crate::error::{Error, ExitStatus};
 use crate::output::{Printer, RowWriter};
@@ -44,10 +44,10 @@ pub(super) async fn run(
             DATA.create(body, output, client, printer).await
         }
         DataVerb::Ls(args) => DATA.list(args, client, printer).await,
-        DataVerb::Get(args) => DATA.get(args, client, printer).await,
+        DataVerb::Get(args) => DATA.get(args.refs, args.at, client, printer).await,
         DataVerb::Push(args) => push::push(args, client, printer).await,
         DataVerb::Pull(args) => pull::pull(args, client, printer).await,
-        DataVerb::Size(args) => SIZE.get(args, client, printer).await,
+        DataVerb::Size(args) => SIZE.get(args, AtArgs::default(), client, printer).await,
         DataVerb::Versions { reference, output } => {
             let reference = qualified(&reference, client.account());
             let rows = client

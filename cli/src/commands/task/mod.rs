@@ -5,7 +5,9 @@ mod submit;
 use serde_json::json;
 
 use super::resource::{Kind, qualified};
-use crate::args::{DeadVerb, ListDead, ListTasks, PurgeArgs, RequeueArgs, TaskStatus, TaskVerb};
+use crate::args::{
+    AtArgs, DeadVerb, ListDead, ListTasks, PurgeArgs, RequeueArgs, TaskStatus, TaskVerb,
+};
 use crate::args::{FormatArg, OutputArgs};
 use crate::client::{Call, Client};
 use crate::error::{Error, ExitStatus};
@@ -32,7 +34,7 @@ pub(super) async fn run(
     match verb {
         TaskVerb::Submit(args) => submit::run(*args, client, printer).await,
         TaskVerb::Ls(args) => list(args, client, printer).await,
-        TaskVerb::Get(args) => TASK.get(args, client, printer).await,
+        TaskVerb::Get(args) => TASK.get(args, AtArgs::default(), client, printer).await,
         TaskVerb::Result(task) => {
             text(
                 &[TASK.path, &task.id.to_string(), "result"],

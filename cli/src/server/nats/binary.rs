@@ -14,6 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::Error;
+use crate::env::cache_dir;
 
 /// Below this, expectations on an aggregate, atomic batches and fsync control are silently
 /// ignored, or there are known ways in.
@@ -33,6 +34,8 @@ pub(crate) struct Search {
     pub(crate) beside: Option<PathBuf>,
     /// The value of `PATH`.
     pub(crate) path: Option<OsString>,
+    /// Where `deploy/local/nats-server` keeps what it fetched.
+    pub(crate) fetched: Option<PathBuf>,
 }
 
 /// A nats-server that is fit for use.
@@ -53,55 +56,64 @@ pub(crate) struct Version {
 // === impl Search ===
 
 impl Search {
-    /// What `--nats-server` says, else beside this executable, else on this process's `PATH`.
+    /// What `--nats-server` says, else beside this executable, else on this process's `PATH`, else what
+    /// `deploy/local/nats-server` fetched.
     pub(crate) fn from_process(explicit: Option<PathBuf>) -> Self {
         let exe = env::current_exe().ok();
         Self {
             explicit,
             beside: exe.and_then(|exe| exe.parent().map(Path::to_owned)),
             path: env::var_os("PATH"),
+            fetched: cache_dir().map(|cache| cache.join(format!("{NAME}-{RECOMMENDED}"))),
         }
     }
 
-    /// Finds the binary, asks its version and refuses one that is too old.
+    /// Finds the binary, asks its version and refuses one that is too old. One that somebody named is the only one
+    /// that is looked at; else the first that is fit is taken, since distributions have old ones.
     pub(crate) async fn find(&self) -> Result<Binary, Error> {
-        let path = self.locate()?;
-        let version = ask_version(&path).await?;
-        if version < MINIMUM {
-            let found = version;
-            return Err(Error::TooOld { path, found });
-        }
-        if version < RECOMMENDED {
-            tracing::warn!(
-                path = %path.display(),
-                "nats-server {version} can lose acknowledged writes at a power loss in rare \
-                 cases: {RECOMMENDED} or newer is recommended",
-            );
-        }
-        Ok(Binary { path, version })
-    }
-
-    fn locate(&self) -> Result<PathBuf, Error> {
         if let Some(path) = &self.explicit {
             return if is_executable(path) {
-                absolute(path)
+                judge(absolute(path)?).await
             } else {
                 Err(Error::BinaryNotExecutable(path.clone()))
             };
         }
+        let mut refused = None;
+        for path in self.candidates() {
+            match judge(path).await {
+                Ok(binary) => return Ok(binary),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(Error::BinaryMissing))
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = PathBuf> {
         let folders = self.path.as_ref().map(env::split_paths);
-        let mut candidates = self
-            .beside
-            .iter()
-            .cloned()
+        (self.beside.iter().cloned())
             .chain(folders.into_iter().flatten())
+            .chain(self.fetched.clone())
             // An empty entry in PATH means the current folder: never take a program from there.
             .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(NAME));
-        candidates
-            .find(|path| is_executable(path))
-            .ok_or(Error::BinaryMissing)
+            .map(|folder| folder.join(NAME))
+            .filter(|path| is_executable(path))
     }
+}
+
+async fn judge(path: PathBuf) -> Result<Binary, Error> {
+    let version = ask_version(&path).await?;
+    if version < MINIMUM {
+        let found = version;
+        return Err(Error::TooOld { path, found });
+    }
+    if version < RECOMMENDED {
+        tracing::warn!(
+            path = %path.display(),
+            "nats-server {version} can lose acknowledged writes at a power loss in rare \
+             cases: {RECOMMENDED} or newer is recommended",
+        );
+    }
+    Ok(Binary { path, version })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -209,13 +221,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_named_binary_wins_then_the_neighbour_then_path() {
-        let [named, beside, on_path] = [(); 3].map(|()| tempfile::tempdir().unwrap());
-        let found = [&named, &beside, &on_path].map(|dir| fake_server(dir.path(), "2.15.1"));
+    async fn the_named_binary_wins_then_the_neighbour_then_path_then_the_fetched_one() {
+        let [named, beside, on_path, fetched] = [(); 4].map(|()| tempfile::tempdir().unwrap());
+        let found =
+            [&named, &beside, &on_path, &fetched].map(|dir| fake_server(dir.path(), "2.15.1"));
         let mut search = Search {
             explicit: Some(found[0].clone()),
             beside: Some(beside.path().to_owned()),
             path: Some(on_path.path().into()),
+            fetched: Some(fetched.path().to_owned()),
         };
         assert_eq!(search.find().await.unwrap().path, found[0]);
         search.explicit = None;
@@ -223,7 +237,33 @@ mod tests {
         search.beside = Some(named.path().join("nothing"));
         assert_eq!(search.find().await.unwrap().path, found[2]);
         search.path = Some("relative:".into());
+        assert_eq!(search.find().await.unwrap().path, found[3]);
+        search.fetched = None;
         assert!(matches!(search.find().await, Err(Error::BinaryMissing)));
+    }
+
+    #[tokio::test]
+    async fn one_that_is_too_old_is_passed_over_where_nobody_named_it() {
+        let [on_path, fetched] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let old = fake_server(on_path.path(), "2.10.18");
+        let fit = fake_server(fetched.path(), "2.15.1");
+        let mut search = Search {
+            path: Some(on_path.path().into()),
+            fetched: Some(fetched.path().to_owned()),
+            ..Search::default()
+        };
+        assert_eq!(search.find().await.unwrap().path, fit);
+        search.explicit = Some(old);
+        assert!(matches!(search.find().await, Err(Error::TooOld { .. })));
+        (search.explicit, search.fetched) = (None, None);
+        assert!(matches!(search.find().await, Err(Error::TooOld { .. })));
+    }
+
+    #[test]
+    fn the_script_fetches_the_version_that_is_looked_for() {
+        let script = include_str!("../../../../deploy/local/nats-server");
+        assert!(script.contains(&format!("\nversion={RECOMMENDED}\n")));
+        assert!(script.contains("/.cache}/eai/nats-server-$version\n"));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The text of `nats/nats.conf`: what the platform's nats-server is allowed and where it keeps
 //! things. The same settings and tokens always give the same text.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -24,11 +25,43 @@ pub(super) struct Paths {
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) port: u16,
+    pub(super) websocket: Option<WebSocket>,
     pub(super) server_name: String,
     pub(super) log_max_bytes: u64,
     pub(super) tasks_max_bytes: u64,
     pub(super) data_max_bytes: u64,
     pub(super) unsafe_fsync: bool,
+}
+
+/// A listener for browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WebSocket {
+    pub(crate) address: SocketAddr,
+    /// The origins of pages that may use it; programs have none, and may.
+    pub(crate) origins: Vec<String>,
+}
+
+// === impl WebSocket ===
+
+impl WebSocket {
+    fn text(&self) -> String {
+        let origins: Vec<String> = self.origins.iter().map(|origin| quoted(origin)).collect();
+        // An empty list would let pages of all origins in: then only pages of its own.
+        format!(
+            r#"
+websocket {{
+  listen: "{address}"
+  no_tls: true
+  same_origin: {same}
+  allowed_origins: [{origins}]
+  handshake_timeout: "10s"
+}}
+"#,
+            address = self.address,
+            same = self.origins.is_empty(),
+            origins = origins.join(", "),
+        )
+    }
 }
 
 // === impl Paths ===
@@ -45,6 +78,15 @@ impl Paths {
             early_log: file("nats.early.log"),
             folder,
         }
+    }
+
+    /// Where the server keeps what it was last told of an account.
+    pub(super) fn token(&self, account: &str) -> PathBuf {
+        self.tokens().join(format!("{account}.jwt"))
+    }
+
+    fn tokens(&self) -> PathBuf {
+        self.folder.join("jwt")
     }
 }
 
@@ -88,7 +130,7 @@ system_account: {system}
 resolver: {{ type: full, dir: {jwt}, allow_delete: false, interval: "2m" }}
 resolver_preload: {{
 {accounts}}}
-"#,
+{websocket}"#,
             port = self.port,
             name = quoted(&self.server_name),
             pid = file(&paths.pid)?,
@@ -102,8 +144,13 @@ resolver_preload: {{
                 .min(i64::MAX as u64),
             operator = quoted(&tokens.operator),
             system = tokens.system_account,
-            jwt = file(&paths.folder.join("jwt"))?,
+            jwt = file(&paths.tokens())?,
             accounts = accounts.concat(),
+            websocket = self
+                .websocket
+                .as_ref()
+                .map(WebSocket::text)
+                .unwrap_or_default(),
         ))
     }
 }
@@ -124,6 +171,7 @@ mod tests {
         };
         let options = Options {
             port: 12345,
+            websocket: None,
             server_name: "eai-1".to_owned(),
             log_max_bytes,
             tasks_max_bytes: 1,

@@ -14,8 +14,8 @@ use super::binary::{MINIMUM, RECOMMENDED, Version};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(
-        "found no nats-server beside the eai binary or on PATH: install nats-server {RECOMMENDED} \
-         or newer, or name it with `--nats-server PATH`"
+        "found no nats-server beside the eai binary, on PATH or in the cache of eai: fetch it with \
+         `deploy/local/nats-server`, or name one of {RECOMMENDED} or newer with `--nats-server PATH`"
     )]
     BinaryMissing,
     #[error(

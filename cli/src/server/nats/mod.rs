@@ -19,8 +19,9 @@ mod tokens;
 mod tests;
 
 pub(crate) use binary::Search;
+pub(crate) use config::WebSocket;
 pub(crate) use error::Error;
+pub(crate) use keys::Keys;
 pub(crate) use supervisor::{Settings, Supervisor, Timeouts};
 
 use binary::Version;
-use keys::Keys;

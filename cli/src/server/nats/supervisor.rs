@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::binary::{Binary, Search, Version};
-use super::config::{Options, Paths};
+use super::config::{Options, Paths, WebSocket};
 use super::logs::Tail;
 use super::probe::{Answer, Probe};
 use super::process::Process;
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     /// The platform's id: nats-server is named by it.
     pub(crate) platform: String,
     pub(crate) port: u16,
+    pub(crate) websocket: Option<WebSocket>,
     pub(crate) search: Search,
     pub(crate) log_max_bytes: u64,
     pub(crate) tasks_max_bytes: u64,
@@ -117,6 +118,7 @@ impl Supervisor {
         files::private_folder(&paths.folder)?;
         let options = Options {
             port: settings.port,
+            websocket: settings.websocket.clone(),
             server_name: format!("eai-{}", settings.platform),
             log_max_bytes: settings.log_max_bytes,
             tasks_max_bytes: settings.tasks_max_bytes,
@@ -127,7 +129,7 @@ impl Supervisor {
             tracing::warn!("writes are not synced: a power loss loses acknowledged events");
         }
         let present = files::read_if_any(&paths.config)?.unwrap_or_default();
-        let tokens = Tokens::mint(&keys, &settings.account, &present)?;
+        let tokens = Tokens::mint(&keys, &settings.account, &present, &paths)?;
         let config = options.text(&paths, &tokens)?;
         let launch = Launch {
             binary,
@@ -177,6 +179,11 @@ impl Supervisor {
     /// The key that signs user tokens.
     pub(crate) fn signing_key(&self) -> &KeyPair {
         &self.keys.signing
+    }
+
+    /// Everything that the platform signs with.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// The file with which any NATS client watches the platform's account.

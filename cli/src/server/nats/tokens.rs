@@ -11,6 +11,7 @@ use eai_core::jws;
 use eai_core::log::credentials::{self, Creds, User};
 use nkeys::KeyPair;
 
+use super::config::Paths;
 use super::{Error, Keys, files};
 
 /// What the server's configuration says about operator and accounts.
@@ -25,9 +26,18 @@ pub(super) struct Tokens {
 // === impl Tokens ===
 
 impl Tokens {
-    /// Mints the tokens, or keeps the ones found in the present configuration.
-    pub(super) fn mint(keys: &Keys, account: &str, present: &str) -> Result<Self, Error> {
+    /// Mints the tokens, or keeps the ones found in the present configuration. `paths` is where the server keeps the
+    /// newest ones that it was told: who was revoked there stays so in a token that is minted anew.
+    pub(super) fn mint(
+        keys: &Keys,
+        account: &str,
+        present: &str,
+        paths: &Paths,
+    ) -> Result<Self, Error> {
         let iat = now();
+        let told = paths.token(&keys.monitor.public_key());
+        let told = files::read_if_any(&told)?.unwrap_or_default();
+        let revoked = credentials::revoked(&told, &keys.operator);
         let [system, platform, monitor] =
             [&keys.system, &keys.account, &keys.monitor].map(KeyPair::public_key);
         let op = &keys.operator;
@@ -57,7 +67,7 @@ impl Tokens {
                 monitor.clone(),
                 keep(
                     "the monitor account",
-                    credentials::monitor_account(op, &monitor, &platform, account, iat),
+                    credentials::monitor_account(op, &monitor, &platform, account, &revoked, iat),
                 )?,
             ),
         ];
@@ -127,14 +137,38 @@ mod tests {
         // An earlier time makes a difference that shows whether the old one was kept.
         let old = credentials::operator(&keys.operator, &keys.system.public_key(), 5).unwrap();
         let present = format!("operator: \"{old}\"\n");
-        let tokens = Tokens::mint(&keys, "snow.testacc", &present).unwrap();
+        let paths = Paths::new(data.path());
+        let tokens = Tokens::mint(&keys, "snow.testacc", &present, &paths).unwrap();
         assert_eq!(tokens.operator, old);
         assert_eq!(tokens.accounts.len(), 3);
 
         let other = tempfile::tempdir().unwrap();
         let others = Keys::open(other.path(), "snow.testacc").unwrap();
-        let tokens = Tokens::mint(&others, "snow.testacc", &present).unwrap();
+        let tokens = Tokens::mint(&others, "snow.testacc", &present, &paths).unwrap();
         assert_ne!(tokens.operator, old);
+    }
+
+    #[test]
+    fn who_was_revoked_stays_so_in_a_token_that_is_minted_anew() {
+        let data = tempfile::tempdir().unwrap();
+        let keys = Keys::open(data.path(), "snow.testacc").unwrap();
+        let paths = Paths::new(data.path());
+        let (monitor, revoked) = (keys.monitor.public_key(), ["UA".to_owned()]);
+        let told = credentials::monitor_account(
+            &keys.operator,
+            &monitor,
+            &keys.account.public_key(),
+            "snow.testacc",
+            &revoked,
+            5,
+        );
+        let file = paths.token(&monitor);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, told.unwrap()).unwrap();
+        let tokens = Tokens::mint(&keys, "snow.testacc", "", &paths).unwrap();
+        let minted = tokens.accounts.iter().find(|(key, _)| *key == monitor);
+        let minted = &minted.unwrap().1;
+        assert_eq!(credentials::revoked(minted, &keys.operator), revoked);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::Live;
 use crate::ids::JobId;
 use crate::job::Submitted;
 use crate::names::AccountName;
+use crate::trace::TraceParent;
 
 /// How many runs may be expected that nobody has heard of yet: the others get no head start.
 pub(super) const MOST: usize = 64;
@@ -23,6 +24,8 @@ pub struct Expected {
     pub run: u32,
     /// What the job will be; none for one that is there already.
     pub submitted: Option<Submitted>,
+    /// W3C trace context of the request that asks for it.
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Live {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Live;
 use crate::job::JobAggregate;
+use crate::log::chain::look;
 use crate::log::{Error, Log, Position};
 use crate::subject::{ALL_EVENTS, Address};
 
@@ -53,9 +54,14 @@ impl Feed {
                 Ok(event) => event,
                 Err(error) => return error,
             };
-            let envelope = match event.envelope() {
-                Ok(envelope) => envelope,
-                Err(error) => return Error::Damaged(error.to_string()),
+            let envelope = match look(&event) {
+                Ok(Ok(envelope)) => envelope,
+                Ok(Err(error)) => {
+                    tracing::warn!(sequence = event.sequence, %error, "live.passed_over");
+                    self.live.pass_over(event.sequence);
+                    continue;
+                }
+                Err(error) => return error,
             };
             if let Some(address) = self.live.lacks(&envelope)
                 && let Err(error) = self.recall(&address).await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Change, Demand, Live, LiveClaim, LiveExecutor, LiveJob, LiveService, Still};
-use crate::account::{self, AccountAggregate};
+use crate::account::AccountAggregate;
 use crate::aggregate::{Aggregate, DecodeError, Event as _};
 use crate::command::Cause;
 use crate::envelope::{Envelope, TypeParts};
@@ -11,6 +11,7 @@ use crate::executor::{self, ExecutorAggregate};
 use crate::ids::{ExecutorId, JobId, ServiceId};
 use crate::job::{self, JobAggregate, Phase};
 use crate::names::AccountName;
+use crate::role::RoleAggregate;
 use crate::service::{self, ServiceAggregate, Status};
 use crate::subject::Address;
 use crate::worker::{self, WorkerAggregate};
@@ -22,6 +23,11 @@ impl Live {
         let folded = self.fold(sequence, envelope);
         self.inner.sequence.send_replace(sequence);
         folded
+    }
+
+    /// Goes on behind what is no event.
+    pub(super) fn pass_over(&self, sequence: u64) {
+        self.inner.sequence.send_replace(sequence);
     }
 
     /// The job that an event brings back, if it is not known here: one that ended is not loaded.
@@ -50,6 +56,10 @@ impl Live {
         let cause = Cause {
             event: envelope.id,
             correlation: envelope.correlationid,
+            traceparent: envelope
+                .traceparent
+                .as_deref()
+                .and_then(|trace| trace.parse().ok()),
         };
         match parts.kind {
             ServiceAggregate::KIND => {
@@ -72,9 +82,12 @@ impl Live {
                 }
             }
             AccountAggregate::KIND => {
-                if let account::Event::Created(created) = decode::<AccountAggregate>(parts, data)? {
-                    let accounts = self.inner.accounts.pin();
-                    accounts.insert(created.full_name, created.id);
+                self.account_event(decode::<AccountAggregate>(parts, data)?);
+            }
+            RoleAggregate::KIND => {
+                let event = decode::<RoleAggregate>(parts, data)?;
+                if let Ok(id) = id.parse() {
+                    self.role_event(id, account, event);
                 }
             }
             ExecutorAggregate::KIND => {
@@ -103,6 +116,7 @@ impl Live {
             let (status, public, runtime) = (created.status, created.public, created.runtime.id);
             let actor = actor.to_owned();
             let mut service = LiveService::new(id, name, status, public, actor, runtime, None);
+            service.role = Some(created.role.id);
             service.queue = created.queue;
             service.demand = Demand::new(created.terms, time);
             service.cause = Some(cause);
@@ -117,6 +131,7 @@ impl Live {
         service.cause = Some(cause);
         service.version = sequence;
         self.roll(&mut service, time, &event);
+        service.follow_replicas(&event);
         service.demand.follow(&event, time);
         match event {
             Event::Started(_) => service.status = Status::On,

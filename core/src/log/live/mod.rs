@@ -4,16 +4,19 @@
 //! sequence and then follows the log; reading it takes no lock. It decides nothing: a command that was planned
 //! on it is corrected by its expectation.
 
+mod access;
 mod demand;
 mod executors;
 mod expected;
 mod feed;
 mod fold;
 mod job;
+mod replicas;
 mod rollout;
 mod workers;
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,11 +27,12 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::command::Cause;
 use crate::digest::Digest;
 use crate::flights::Flights;
-use crate::ids::{AccountId, DataId, ExecutorId, JobId, ServiceId};
+use crate::ids::{AccountId, DataId, ExecutorId, JobId, OrganizationId, RoleId, ServiceId, UserId};
 use crate::job::{Ended, Endpoint, Phase, Phases};
-use crate::names::{AccountName, FullName};
+use crate::names::{AccountName, FullName, Name};
 use crate::service::{Queue, Status};
 
+pub use access::{Holder, LiveRole};
 pub use demand::{Demand, Still};
 pub use executors::LiveExecutor;
 pub use expected::Expected;
@@ -52,6 +56,13 @@ struct Inner {
     services: HashMap<ServiceId, Arc<LiveService>>,
     names: HashMap<FullName, ServiceId>,
     accounts: HashMap<AccountName, AccountId>,
+    organizations: HashMap<Name, OrganizationId>,
+    roles: HashMap<RoleId, Arc<LiveRole>>,
+    /// The roles of users that have any.
+    held: HashMap<UserId, Vec<RoleId>>,
+    keys: HashMap<Digest, RoleId>,
+    revoked: HashMap<UserId, i64>,
+    access: AtomicU64,
     jobs: HashMap<JobId, Arc<LiveJob>>,
     executors: HashMap<ExecutorId, Arc<LiveExecutor>>,
     workers: HashMap<(ServiceId, u32), Arc<LiveWorker>>,
@@ -98,6 +109,8 @@ pub struct LiveService {
     pub created_by: String,
     /// The data that its jobs see.
     pub runtime: DataId,
+    /// What its jobs may do.
+    pub role: Option<RoleId>,
     /// The key of what it is to run, once that is known.
     pub key: Option<Digest>,
     /// Its queue, with the number of workers that is wanted now.
@@ -110,6 +123,10 @@ pub struct LiveService {
     pub jobs: Vec<JobId>,
     /// The job that requests go to, while it takes traffic and one is ready.
     pub route: Option<Arc<LiveJob>>,
+    /// The jobs that requests go to, where there are several.
+    pub routes: Arc<[Arc<LiveJob>]>,
+    /// How many replicas its traffic asked for, if it did.
+    pub asked: Option<u32>,
     /// The newest event about it, if that came by here.
     pub cause: Option<Cause>,
     /// The sequence of that event; 0 if none came by.
@@ -199,6 +216,12 @@ pub struct Snapshot {
     pub workers: Vec<LiveWorker>,
     /// Every account with its id.
     pub accounts: Vec<(AccountName, AccountId)>,
+    /// Every organization with its id.
+    pub organizations: Vec<(Name, OrganizationId)>,
+    /// Every role.
+    pub roles: Vec<LiveRole>,
+    /// The users whose tokens up to a second are good no more.
+    pub revoked: Vec<(UserId, i64)>,
 }
 
 /// Looks until it finds something, and again whenever `changed` tells of news.
@@ -228,6 +251,12 @@ impl Live {
                 services: HashMap::new(),
                 names: HashMap::new(),
                 accounts: HashMap::new(),
+                organizations: HashMap::new(),
+                roles: HashMap::new(),
+                held: HashMap::new(),
+                keys: HashMap::new(),
+                revoked: HashMap::new(),
+                access: AtomicU64::new(0),
                 jobs: HashMap::new(),
                 executors: HashMap::new(),
                 workers: HashMap::new(),
@@ -247,6 +276,7 @@ impl Live {
         for (name, id) in snapshot.accounts {
             live.inner.accounts.pin().insert(name, id);
         }
+        live.load_access(snapshot.roles, snapshot.revoked, snapshot.organizations);
         for job in snapshot.jobs {
             live.inner.jobs.pin().insert(job.id, Arc::new(job));
         }
@@ -399,15 +429,19 @@ impl Live {
 
     fn routed(&self, service: LiveService) -> LiveService {
         let jobs = service.jobs.iter().filter_map(|id| self.job(*id));
-        let ready = jobs.filter(|job| self.is_routable(job));
-        let route = match service.status {
+        let ready: Vec<_> = jobs.filter(|job| self.is_routable(job)).collect();
+        let (route, routes) = match service.status {
             // What the service is to run now, even where that is an earlier configuration again.
             // A queue takes tasks, and no requests.
-            _ if service.queue.is_some() => None,
-            Status::On => service.choose(ready),
-            Status::Off | Status::Deactivated | Status::Deleted => None,
+            _ if service.queue.is_some() => (None, Arc::default()),
+            Status::On => (service.choose(&ready), service.several(&ready)),
+            Status::Off | Status::Deactivated | Status::Deleted => (None, Arc::default()),
         };
-        LiveService { route, ..service }
+        LiveService {
+            route,
+            routes,
+            ..service
+        }
     }
 
     fn tell(&self, change: Change) {
@@ -436,12 +470,15 @@ impl LiveService {
             public,
             created_by,
             runtime,
+            role: None,
             key,
             queue: None,
             rollout: LiveRollout::default(),
             demand: Demand::default(),
             jobs: Vec::new(),
             route: None,
+            routes: Arc::default(),
+            asked: None,
             cause: None,
             version: 0,
             changed: Arc::default(),

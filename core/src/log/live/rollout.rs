@@ -15,6 +15,8 @@ use crate::service::Event;
 pub struct LiveRollout {
     /// The run that requests go to.
     pub serving: Option<(JobId, u32)>,
+    /// The runs that take requests beside it, in the order in which they came to.
+    pub joined: Vec<(JobId, u32)>,
     /// The key of what was last asked for.
     pub desired: Option<Digest>,
     /// The key of the newest configuration that requests went to.
@@ -46,13 +48,16 @@ impl LiveService {
     }
 
     /// The one of these jobs that requests go to: the one that serves, until another one is said to.
-    pub(super) fn choose(&self, jobs: impl Iterator<Item = Arc<LiveJob>>) -> Option<Arc<LiveJob>> {
-        let stays = jobs.filter(|job| self.leaving(job.id, job.run).is_none());
-        stays.max_by_key(|job| {
+    pub(super) fn choose(&self, jobs: &[Arc<LiveJob>]) -> Option<Arc<LiveJob>> {
+        let stays = jobs
+            .iter()
+            .filter(|job| self.leaving(job.id, job.run).is_none());
+        let chosen = stays.max_by_key(|job| {
             let serves = self.rollout.serving == Some((job.id, job.run));
             // What the service is to run now, even where that is an earlier configuration again.
             (serves, job.key == self.key, job.revision)
-        })
+        });
+        chosen.cloned()
     }
 }
 
@@ -133,6 +138,8 @@ impl Live {
             | Event::Reactivated(_)
             | Event::Activated(_)
             | Event::Scaled(_)
+            | Event::Joined(_)
+            | Event::Resized(_)
             | Event::DeadLettered(_)
             | Event::HealthChanged(_)
             | Event::Configured(_)

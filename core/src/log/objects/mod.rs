@@ -128,6 +128,11 @@ impl Objects {
         }
     }
 
+    /// How many bytes it may have.
+    pub fn max_bytes(&self) -> u64 {
+        self.inner.max_bytes
+    }
+
     /// Keeps everything that is there until what refers to it is stored.
     pub async fn hold(&self) -> Hold<'_> {
         Hold {

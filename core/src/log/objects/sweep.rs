@@ -32,6 +32,7 @@ pub trait Live: Send {
 /// An object as it is found.
 struct Found {
     nuid: String,
+    size: u64,
     subject: String,
     time: OffsetDateTime,
 }
@@ -80,6 +81,14 @@ impl Objects {
         Ok(swept)
     }
 
+    /// The bytes of contents that nothing refers to: a sweep removes them once they are old enough.
+    pub async fn unused_bytes(&self, live: &mut impl Live) -> Result<u64, Error> {
+        let found = self.all().await?;
+        let used = live.digests().await?;
+        let unused = found.iter().filter(|(digest, _)| !used.contains(digest));
+        Ok(unused.map(|(_, found)| found.size).sum())
+    }
+
     /// Removes everything on a subject of the bucket.
     pub(super) async fn purge(&self, subject: &str) -> Result<(), Error> {
         #[derive(Deserialize)]
@@ -113,6 +122,7 @@ impl Objects {
                     // The last one of a name is the one that is read.
                     let found = Found {
                         nuid: meta.nuid,
+                        size: meta.size,
                         subject: super::meta_subject(digest),
                         time,
                     };

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use super::queue::Queue;
+use super::recent::Recent;
 use super::{Counts, LiveTask, Place, Taken, Which};
 use crate::digest::Digest;
 use crate::health::WINDOW;
@@ -23,6 +24,7 @@ pub(super) struct Book {
     /// Dead letters by the sequence of their failure.
     dead: BTreeMap<u64, TaskId>,
     died: Arc<Notify>,
+    pub(super) recent: Recent,
 }
 
 #[derive(Debug, Default)]
@@ -202,6 +204,9 @@ impl Book {
         };
         self.taken.remove(&id);
         self.dead.remove(&task.outcome);
+        for sequence in [task.submitted, task.outcome] {
+            self.recent.forget(sequence);
+        }
         if let Some(service) = self.services.get_mut(&task.service.id) {
             service.queue.remove(&task);
         }

@@ -6,8 +6,9 @@ use super::{Book, LiveTask, Tasks};
 use crate::aggregate::{Aggregate, Event as _};
 use crate::digest::Digest;
 use crate::ids::TaskId;
-use crate::log::chain::{links, read};
+use crate::log::chain::{links, look};
 use crate::log::{Error, Recorded};
+use crate::subject::Parts;
 use crate::task::{Content, Event, Failure, Phase, Submitted, TaskAggregate};
 
 /// Where an event stands.
@@ -29,24 +30,30 @@ impl Tasks {
 
 impl Book {
     pub(super) fn apply(&mut self, recorded: &Recorded) -> Result<(), Error> {
-        let envelope = read(recorded)?;
+        let Ok(envelope) = look(recorded)? else {
+            self.noise(recorded);
+            return Ok(());
+        };
         let damaged = |what: &dyn std::fmt::Display| Error::Damaged(what.to_string());
         let parts = envelope.type_parts().map_err(|error| damaged(&error))?;
+        let id: TaskId = envelope
+            .aggregate_id()
+            .parse()
+            .map_err(|error| damaged(&error))?;
         let event = match <TaskAggregate as Aggregate>::Event::decode(
             parts.name,
             parts.version,
             envelope.data.get(),
         ) {
             Ok(event) => event,
-            Err(source) => {
+            Err(error) => {
+                // Nobody knows what it is now, so nobody gets it until a version comes that does.
                 let sequence = recorded.sequence;
-                return Err(Error::Unreadable { sequence, source });
+                tracing::error!(task = %id, sequence, %error, "tasks.parked");
+                self.forget(id);
+                return Ok(());
             }
         };
-        let id: TaskId = envelope
-            .aggregate_id()
-            .parse()
-            .map_err(|error| damaged(&error))?;
         let known = self.task(id);
         let head = known.as_ref().map_or(Digest::ZERO, |task| task.head);
         let stored = Stored {
@@ -70,7 +77,24 @@ impl Book {
                 self.put(task, false);
             }
         }
+        self.recent.push(recorded);
         Ok(())
+    }
+
+    /// Bytes that are no event, under a task's subject: nothing was decided by them, and the next event follows them.
+    fn noise(&mut self, recorded: &Recorded) {
+        let Recorded { sequence, .. } = *recorded;
+        tracing::error!(sequence, subject = recorded.subject, "tasks.unreadable");
+        let id = Parts::read(&recorded.subject).and_then(|parts| parts.id.parse().ok());
+        let task = id.and_then(|id| self.task(id));
+        if let Some(task) = task {
+            let task = LiveTask {
+                head: recorded.digest(),
+                version: sequence,
+                ..LiveTask::clone(&task)
+            };
+            self.put(task, true);
+        }
     }
 
     fn submitted(&mut self, submitted: Submitted, stored: &Stored) -> LiveTask {

@@ -1,8 +1,9 @@
 //! The tasks of all services, in memory: folded from their log as it grows. The API lists from it, workers get
 //! their next task from it.
 //!
-//! What a task carries and what came of it stays in the log and is read from there. Which worker has a task at the
-//! moment is in no log: whoever hands tasks over says so here, and nobody else remembers it.
+//! What a task carries and what came of it stays in the log and is read from there, unless it is among the newest
+//! events. Which worker has a task at the moment is in no log: whoever hands tasks over says so here, and nobody
+//! else remembers it.
 
 mod book;
 mod content;
@@ -12,6 +13,7 @@ mod outcome;
 mod purge;
 mod queue;
 mod read;
+mod recent;
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -37,8 +37,13 @@ impl Tasks {
     }
 
     async fn event(&self, task: &LiveTask, sequence: u64) -> Result<Option<Event>, Error> {
-        let Some(recorded) = self.log().get(sequence).await? else {
-            return Ok(None);
+        let recent = self.book().recent.get(sequence);
+        let recorded = match recent {
+            Some(recorded) => recorded,
+            None => match self.log().get(sequence).await? {
+                Some(recorded) => recorded,
+                None => return Ok(None),
+            },
         };
         let envelope = read(&recorded)?;
         if envelope.aggregate_id() != task.id.to_string() {

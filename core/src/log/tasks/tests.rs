@@ -363,6 +363,36 @@ fn a_broken_chain_is_damage() {
 }
 
 #[test]
+fn what_cannot_be_read_stops_nothing_else() {
+    let mut world = World::new();
+    world.submit(0, None, None, 0);
+    world.submit(0, None, None, 0);
+    let (id, other) = (world.plain[0].id, world.plain[1].id);
+    let head = |world: &World, id| world.book.task(id).unwrap().head;
+    // Bytes that are no event: the task goes on behind them.
+    let event = Event::Cancelled(task::Cancelled {});
+    let mut noise = world.document(id, head(&world, id), &event);
+    noise.payload = (&b"{"[..]).into();
+    world.book.apply(&noise).unwrap();
+    assert_eq!(head(&world, id), noise.digest());
+    let next = world.document(id, noise.digest(), &event);
+    world.book.apply(&next).unwrap();
+    assert_eq!(world.book.task(id).unwrap().phase, Phase::Cancelled);
+    // An event of a later version: nobody gets that task.
+    let known = world.document(other, head(&world, other), &event);
+    let text = String::from_utf8(known.payload.to_vec()).unwrap();
+    let later = Recorded {
+        payload: text
+            .replace("eai.task.cancelled.v1", "eai.task.cancelled.v9")
+            .into(),
+        ..known
+    };
+    world.book.apply(&later).unwrap();
+    assert!(world.book.task(other).is_none());
+    assert_eq!(world.book.counts(service().id).pending, 0);
+}
+
+#[test]
 fn what_a_worker_kept_is_taken_up_once() {
     let mut world = World::new();
     world.submit(0, None, None, 1);

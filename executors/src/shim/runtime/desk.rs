@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use crate::backend::{Answer, Failure, Held, Invocation, Outcome, WorkerState};
 
 /// How many outcomes may wait to be acknowledged before no more is taken.
-const OUTCOMES: usize = 4;
+pub(super) const OUTCOMES: usize = 16;
+/// How many bytes they may have.
+const OUTCOMES_MAX: usize = 16 * 1024 * 1024;
 
 /// Between a worker and its platform.
 #[derive(Debug, Default)]
@@ -132,11 +134,24 @@ impl Desk {
     /// Takes a task of the platform, unless the worker has one, or the platform stores too slowly.
     pub(super) fn give(&mut self, invocation: Invocation) -> bool {
         let is_busy = self.given.is_some() || self.fetched.is_some();
-        if is_busy || self.outcomes.len() >= OUTCOMES {
+        if is_busy || self.outcomes.len() >= OUTCOMES || self.kept() > OUTCOMES_MAX {
             return false;
         }
         self.given = Some(invocation);
         true
+    }
+
+    /// The bytes of what waits to be acknowledged.
+    fn kept(&self) -> usize {
+        let sizes = self.outcomes.iter().map(|(_, outcome)| {
+            let answer = match &outcome.answer {
+                Answer::Response(result) => result.get().len(),
+                // Bounded when it was made.
+                Answer::Error(_) | Answer::Gone => 0,
+            };
+            answer + outcome.logs.len()
+        });
+        sizes.sum()
     }
 
     /// A request for a task begins to wait.

@@ -76,20 +76,24 @@ impl<R: AsyncRead + Unpin, T: DeserializeOwned> Frames<R, T> {
     }
 }
 
-/// Says one document.
-pub(crate) async fn say(
+/// Says documents, in one go.
+pub(crate) async fn say<'a, T: Serialize + 'a>(
     stream: &mut (impl AsyncWrite + Unpin),
-    document: &impl Serialize,
+    documents: impl IntoIterator<Item = &'a T>,
 ) -> io::Result<()> {
-    let mut bytes = vec![0; LENGTH];
-    serde_json::to_writer(&mut bytes, document)?;
-    let length = bytes.len() - LENGTH;
-    if length > DOCUMENT_MAX {
-        return Err(too_long(length));
-    }
-    let header = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-    if let Some(place) = bytes.first_chunk_mut() {
-        *place = header;
+    let mut bytes = Vec::new();
+    for document in documents {
+        let start = bytes.len();
+        bytes.extend([0; LENGTH]);
+        serde_json::to_writer(&mut bytes, document)?;
+        let length = bytes.len() - start - LENGTH;
+        if length > DOCUMENT_MAX {
+            return Err(too_long(length));
+        }
+        let header = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        if let Some(place) = bytes[start..].first_chunk_mut() {
+            *place = header;
+        }
     }
     stream.write_all(&bytes).await
 }
@@ -108,10 +112,10 @@ mod tests {
         let (mut one, other) = tokio::io::duplex(7);
         let said = async {
             for number in 0..100_u32 {
-                say(&mut one, &number).await.unwrap();
+                say(&mut one, [&number]).await.unwrap();
             }
-            say(&mut one, &"what is that").await.unwrap();
-            say(&mut one, &100_u32).await.unwrap();
+            say(&mut one, [&"what is that"]).await.unwrap();
+            say(&mut one, [&100_u32]).await.unwrap();
             drop(one);
         };
         let heard = async {

@@ -3,25 +3,28 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
-use super::desk::Desk;
+use super::desk::{Desk, OUTCOMES};
 use super::frame::{Frames, say};
 use super::logs::{self, Pipes};
 use super::still::{Looked, look};
-use crate::backend::{Beat, FromWorker, Outcome, Runtime, ToWorker};
-use crate::shim::files::{Attempts, Files};
+use crate::backend::{Beat, FromWorker, Outcome, Runtime, ToWorker, WorkerState};
+use crate::shim::attempts::{Attempts, Ledger};
+use crate::shim::files::Files;
 use crate::shim::{complain, now, now_micros};
 
 /// The shortest pause between two signs of life.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// How long a task takes before it is told that the worker has it: of a shorter one, its outcome tells all.
+const WORTH_TELLING: Duration = Duration::from_millis(5);
 
 /// What the sides of a worker share.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub(in crate::shim) struct Worker {
     /// Who alone is answered, where others could ask.
     pub(super) client: Option<IpAddr>,
     incarnation: String,
-    files: Files,
+    ledger: Mutex<Ledger>,
     /// The run's first process on this machine; 0 while there is none.
     first: AtomicI32,
     /// Counts platforms.
@@ -64,7 +67,7 @@ impl Worker {
             runtime,
             client,
             incarnation,
-            files,
+            ledger: Mutex::new(Ledger::new(files)),
             first: AtomicI32::new(0),
             platforms: watch::Sender::new(0),
             output,
@@ -92,7 +95,8 @@ impl Worker {
             incarnation: self.incarnation.clone(),
             held: self.desk.borrow().open(),
         };
-        if let Err(error) = self.files.put_attempts(&attempts) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = ledger.put(&attempts) {
             complain(&format!("what the worker has is not written down: {error}"));
         }
     }
@@ -174,27 +178,41 @@ async fn talk(
     };
     let hello = FromWorker::Hello {
         incarnation: worker.incarnation.clone(),
+        room: OUTCOMES,
         beat: beat_now,
     };
-    say(&mut write, &hello).await?;
+    say(&mut write, [&hello]).await?;
     let mut told = Told { turn, outcomes: 0 };
+    let mut processing: Option<Instant> = None;
     loop {
-        let news = told.news(&desk.borrow_and_update(), &looked);
-        for news in news {
+        let (news, has_begun) = {
+            let desk = desk.borrow_and_update();
+            let is_due = processing.is_some_and(|since| since.elapsed() >= WORTH_TELLING);
+            (told.news(&desk, &looked, is_due), told.has_begun(&desk))
+        };
+        processing = has_begun.then(|| processing.unwrap_or_else(Instant::now));
+        if !news.is_empty() {
             say(&mut write, &news).await?;
         }
+        let due = async {
+            match processing {
+                Some(since) => tokio::time::sleep_until(since + WORTH_TELLING).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = desk.changed() => {}
+            () = due => {}
             _ = beats.tick() => {
                 looked = worker.looked();
                 let beat = FromWorker::Beat(beat(&desk.borrow(), &looked));
-                say(&mut write, &beat).await?;
+                say(&mut write, [&beat]).await?;
             }
             frame = frames.next() => match frame? {
                 None => return Ok(()),
                 Some(frame) => if let Some(busy) = heed(worker, frame) {
-                    say(&mut write, &busy).await?;
+                    say(&mut write, [&busy]).await?;
                 },
             }
         }
@@ -236,6 +254,10 @@ fn beat(desk: &Desk, looked: &Looked) -> Beat {
     }
 }
 
+fn is_processing(desk: &Desk) -> bool {
+    desk.state() == WorkerState::Processing
+}
+
 /// What a platform has heard.
 #[derive(Debug)]
 struct Told {
@@ -246,17 +268,26 @@ struct Told {
 // === impl Told ===
 
 impl Told {
-    /// What it has not heard yet.
-    fn news(&mut self, desk: &Desk, looked: &Looked) -> Vec<FromWorker> {
+    /// What it has not heard yet; of a task that has begun only where that is due.
+    fn news(&mut self, desk: &Desk, looked: &Looked, is_due: bool) -> Vec<FromWorker> {
         let mut news = Vec::new();
         for (number, outcome) in desk.outcomes_after(self.outcomes) {
             self.outcomes = number;
             news.push(FromWorker::Outcome(outcome.clone()));
         }
-        if desk.turn() != self.turn {
+        if !news.is_empty() && !is_processing(desk) {
+            // It did nothing but what these are the outcomes of.
+            self.turn = desk.turn();
+        }
+        if desk.turn() != self.turn && (is_due || !is_processing(desk)) {
             self.turn = desk.turn();
             news.push(FromWorker::Beat(beat(desk, looked)));
         }
         news
+    }
+
+    /// Whether a task has begun of which it has not heard.
+    fn has_begun(&self, desk: &Desk) -> bool {
+        desk.turn() != self.turn && is_processing(desk)
     }
 }

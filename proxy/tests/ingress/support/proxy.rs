@@ -208,7 +208,7 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let sites = Sites::new(router, ingress);
-        let serving = serve(listener, &sites, limits, stop.clone());
+        let serving = serve(listener, &sites, limits, None, stop.clone());
         let server = tokio::spawn(serving.expect("threads"));
         Self {
             address,

@@ -257,7 +257,7 @@ async fn claims_updated_at_run_time_outlive_a_restart() {
     let keys = Keys::open(platform.data.path(), "snow.testacc").unwrap();
     let [monitor, log] = [&keys.monitor, &keys.account].map(KeyPair::public_key);
     let later = 4_000_000_000;
-    let token = monitor_account(&keys.operator, &monitor, &log, "snow.other", later).unwrap();
+    let token = monitor_account(&keys.operator, &monitor, &log, "snow.other", &[], later).unwrap();
     let system = User::connect(&supervisor, supervisor.system_creds()).await;
     let answer = system.ask("$SYS.REQ.CLAIMS.UPDATE", &token).await;
     assert_eq!(answer["data"]["code"], 200, "{answer}");

@@ -41,6 +41,7 @@ impl Platform {
             account: "snow.testacc".to_owned(),
             platform: "0198c0de".to_owned(),
             port: port::choose().unwrap(),
+            websocket: None,
             search: Search::from_process(std::env::var_os("EAI_NATS_SERVER").map(PathBuf::from)),
             log_max_bytes: 1 << 30,
             tasks_max_bytes: 1 << 30,
