@@ -466,3 +466,32 @@ proptest! {
         prop_assert_eq!(world.alive().len(), 1);
     }
 }
+
+/// Found by the property above: what was overtaken by a restart answered first, and then the one after that failed.
+#[test]
+fn what_a_restart_overtook_is_all_that_an_update_that_fails_falls_back_to() {
+    use Step::{Execute, Kill, Policies, Request, Restart, Revise};
+    let mut world = World::new();
+    let overtaken = [
+        Request,
+        Execute(0),
+        Execute(0),
+        Restart,
+        Request,
+        Execute(0),
+    ];
+    let beside = [Policies, Request, Revise(1), Request, Kill(3)];
+    for step in overtaken.iter().chain(&beside) {
+        world.take(step);
+        check(&world).unwrap();
+    }
+    let service = world.service();
+    assert_eq!(service.rollout.failed, Some(3));
+    let serves: Vec<_> = service
+        .live
+        .iter()
+        .filter(|run| service.is_current(run))
+        .collect();
+    assert_eq!(serves.len(), 1);
+    assert!(service.serves(serves[0]));
+}

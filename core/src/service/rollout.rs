@@ -235,7 +235,17 @@ impl Service {
             if self.rollout.failed.is_none()
                 && let Some(desired) = self.desired.as_ref().filter(|now| now.key == run.key)
             {
-                self.rollout.served = Some(desired.clone());
+                // What a restart overtook is not what was restarted, though it is the same.
+                let is_overtaken = run.revision < self.rollout.fresh;
+                let revision = if is_overtaken {
+                    run.revision
+                } else {
+                    desired.revision
+                };
+                self.rollout.served = Some(Revised {
+                    revision,
+                    ..desired.clone()
+                });
             }
             // Before there was draining, the others were ended at once.
             if switched.drain_ms.is_some() {
