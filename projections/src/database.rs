@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
-use super::{Error, checkpoint, snapshots};
+use super::{Error, checkpoint, snapshots, writes};
 
 /// Changes with `schema.sql`: views of another version are folded anew.
 const VERSION: i64 = 10;
@@ -22,6 +22,8 @@ const VERSION: i64 = 10;
 const SCHEMA: &str = include_str!("schema.sql");
 /// Readers at a time.
 const READERS: u32 = 8;
+/// How much of a database a connection that writes keeps in memory, in KiB. A fold touches rows all over it.
+const CACHE: &str = "-32768";
 /// How long a connection waits for another one's write.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -133,10 +135,11 @@ pub(crate) fn remove(database: &Path) -> Result<(), Error> {
 
 /// Makes an empty database with its tables. It is not used after a restart until it is finished.
 pub(crate) async fn create(path: &Path) -> Result<SqliteConnection, Error> {
-    let mut connection = options(path).create_if_missing(true).connect().await?;
+    let mut connection = writing(path).create_if_missing(true).connect().await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     transaction.execute(SCHEMA).await?;
     transaction.commit().await?;
+    writes::prepare(&mut connection).await?;
     Ok(connection)
 }
 
@@ -150,14 +153,18 @@ pub(crate) async fn finish(connection: &mut SqliteConnection) -> Result<(), Erro
 
 /// A connection that writes to a database that is there.
 pub(crate) async fn writer(path: &Path) -> Result<SqliteConnection, Error> {
-    Ok(options(path).connect().await?)
+    let mut connection = writing(path).connect().await?;
+    writes::prepare(&mut connection).await?;
+    Ok(connection)
 }
 
 /// A connection to a copy of views, whatever is in it.
 pub(crate) async fn scratch(path: &Path) -> Result<SqliteConnection, Error> {
     // What is lost with the power is folded again.
-    let options = options(path).synchronous(SqliteSynchronous::Off);
-    Ok(options.connect().await?)
+    let options = writing(path).synchronous(SqliteSynchronous::Off);
+    let mut connection = options.connect().await?;
+    writes::prepare(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Lets a connection read another database as well, under a name.
@@ -173,6 +180,14 @@ pub(crate) async fn attach(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The names of a database's tables.
+pub(crate) async fn tables(connection: &mut SqliteConnection) -> Result<Vec<String>, Error> {
+    let text = "SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name";
+    let rows = connection.fetch_all(text).await?;
+    let name = |row: &SqliteRow| Ok(row.try_get("name")?);
+    rows.iter().map(name).collect()
 }
 
 /// A connection to a copy of views of this version.
@@ -214,6 +229,10 @@ pub(crate) async fn readers(path: &Path) -> Result<SqlitePool, Error> {
         .max_connections(READERS)
         .connect_with(options)
         .await?)
+}
+
+fn writing(path: &Path) -> SqliteConnectOptions {
+    options(path).pragma("cache_size", CACHE)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -3,7 +3,9 @@
 //! Nobody writes a table but the projector, which handles each event once and keeps its checkpoint in the
 //! same transaction. What is here can be thrown away and folded anew. It knows nothing of HTTP.
 
+mod catch_up;
 mod checkpoint;
+mod copying;
 mod database;
 mod error;
 mod executors;
@@ -25,6 +27,7 @@ mod store;
 mod verify;
 mod versions;
 mod views;
+mod writes;
 
 pub use database::set_aside;
 pub use error::Error;

@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 
 use eai_core::log::{Log, Position};
-use eai_core::subject::ALL_EVENTS;
 use sqlx::sqlite::SqliteConnection;
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, watch};
 
+use super::catch_up::catch_up;
+use super::fold::Places;
 use super::store::{Progress, Shared, Store, Writer};
-use super::{Error, Views, checkpoint, database, fold, reader, snapshots};
+use super::{Error, Views, checkpoint, database, snapshots};
 
 /// The folder of what is folded for questions about the past, beside the views.
 const FOLDER: &str = "past";
@@ -142,9 +143,9 @@ async fn fold_from_copy(shared: &Shared, log: &Log, sequence: u64) -> Result<Pas
     };
     let from = checkpoint::read(&mut connection).await?;
     let from = from.map_or(0, |from| from.sequence);
-    up_to(&mut connection, log, from, sequence).await?;
+    Box::pin(catch_up(&mut connection, log, sequence, Places::Left, drop)).await?;
     if sequence - from > FAR
-        && let Err(error) = snapshots::take(copies, &mut connection).await
+        && let Err(error) = snapshots::take(copies, scratch.path()).await
     {
         tracing::warn!(%error, "views.snapshot");
     }
@@ -159,7 +160,14 @@ pub(crate) async fn fold_from_start(
 ) -> Result<Past, Error> {
     let scratch = Scratch::new(shared)?;
     let mut connection = database::create(scratch.path()).await?;
-    up_to(&mut connection, log, 0, sequence).await?;
+    Box::pin(catch_up(
+        &mut connection,
+        log,
+        sequence,
+        Places::Noted,
+        drop,
+    ))
+    .await?;
     opened(log, scratch, connection, sequence).await
 }
 
@@ -198,31 +206,4 @@ async fn opened(
         },
         scratch,
     })
-}
-
-/// Folds what lies between, and nothing behind it.
-async fn up_to(
-    connection: &mut SqliteConnection,
-    log: &Log,
-    from: u64,
-    until: u64,
-) -> Result<(), Error> {
-    let mut reached = from;
-    let mut subscription = log.subscribe(ALL_EVENTS, Position::Sequence(reached + 1));
-    while reached < until {
-        let first = reader::next(&mut subscription, log, reached).await?;
-        let (mut batch, broken) = reader::gather(first, &mut subscription);
-        batch.retain(|event| event.sequence <= until);
-        let folded = fold::fold(connection, &batch).await?;
-        reached = folded.sequence;
-        if let Some(error) = folded.stopped {
-            return Err(error);
-        }
-        if let Some(error) = broken
-            && reached < until
-        {
-            return Err(error);
-        }
-    }
-    Ok(())
 }

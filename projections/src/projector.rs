@@ -1,16 +1,16 @@
 //! The one writer of the views: follows the log from its checkpoint, and halts rather than guess.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eai_core::log::{Log, Position};
 use eai_core::subject::ALL_EVENTS;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::copying::Copying;
+use super::fold::Places;
 use super::store::{Progress, Shared};
-use super::{Error, checkpoint, fold, reader, snapshots};
+use super::{Error, checkpoint, database, fold, reader};
 
 /// The first pause before a failed batch is tried again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -22,50 +22,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub struct Projector {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: Log,
-}
-
-/// The copying of the views as they are now and then. It reads beside the fold, which waits for nothing.
-struct Copying {
-    /// Where it was last looked at whether a copy is due: the folder is not read for each batch.
-    looked_at: u64,
-    running: Option<JoinHandle<()>>,
-}
-
-impl Copying {
-    /// How many events pass until it is looked at again.
-    const STRIDE: u64 = 500;
-
-    fn at(sequence: u64) -> Self {
-        Self {
-            looked_at: sequence,
-            running: None,
-        }
-    }
-
-    fn begin(&mut self, shared: &Arc<Shared>, sequence: u64) {
-        let is_running = |running: &JoinHandle<()>| !running.is_finished();
-        let every = shared.copy_every.load(Ordering::Relaxed);
-        if sequence < self.looked_at + Self::STRIDE.min(every)
-            || self.running.as_ref().is_some_and(is_running)
-        {
-            return;
-        }
-        self.looked_at = sequence;
-        if !shared.is_copy_due(sequence) {
-            return;
-        }
-        let shared = Arc::clone(shared);
-        self.running = Some(tokio::spawn(async move {
-            let copied = async {
-                let mut reader = shared.pool().acquire().await?;
-                snapshots::take(&shared.directory, &mut reader).await
-            };
-            match copied.await {
-                Ok(sequence) => tracing::debug!(sequence, "views.snapshot"),
-                Err(error) => tracing::warn!(%error, "views.snapshot"),
-            }
-        }));
-    }
 }
 
 /// Why following ended without an error.
@@ -123,7 +79,8 @@ impl Projector {
             .log
             .subscribe(ALL_EVENTS, Position::Sequence(sequence + 1));
         let mut replaced = self.shared.progress.subscribe();
-        let mut copying = Copying::at(sequence);
+        let views = database::path(&self.shared.directory, generation);
+        let mut copying = Copying::of(&self.shared, views, sequence);
         loop {
             let first = tokio::select! {
                 biased;
@@ -142,7 +99,7 @@ impl Projector {
             if writer.generation != generation {
                 return Ok(Ended::Replaced);
             }
-            let folded = fold::fold(&mut writer.connection, &batch).await?;
+            let folded = fold::fold(&mut writer.connection, &batch, Places::Noted).await?;
             sequence = folded.sequence;
             self.shared
                 .progress
@@ -151,7 +108,10 @@ impl Projector {
             if let Some(error) = folded.stopped.or(broken) {
                 return Err(error);
             }
-            copying.begin(&self.shared, sequence);
+            // A rebuild has done away with the copies of these views.
+            if self.shared.rebuilding.try_lock().is_ok() {
+                copying.at(sequence);
+            }
         }
     }
 

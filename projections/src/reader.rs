@@ -9,6 +9,9 @@ use super::Error;
 
 /// How many events one transaction may fold.
 const BATCH: usize = 1000;
+/// How many it may fold of what the log is known to have. Neighbours change the same pages of a database, which are
+/// written once for each transaction.
+const LONG_BATCH: usize = 5000;
 /// How long nothing may come before the log is asked whether there is something.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -62,6 +65,28 @@ pub(crate) fn gather(
             Some(Ok(event)) => batch.push(event),
             Some(Err(error)) => return (batch, Some(error.into())),
             None => break,
+        }
+    }
+    (batch, None)
+}
+
+/// The events after `reached`, up to `until` where nothing is missing; an error behind them comes after them.
+pub(crate) async fn gather_until(
+    subscription: &mut Subscription,
+    log: &Log,
+    reached: u64,
+    until: u64,
+) -> (Vec<Recorded>, Option<Error>) {
+    let mut batch: Vec<Recorded> = Vec::new();
+    let mut last = reached;
+    while last < until && batch.len() < LONG_BATCH {
+        match next(subscription, log, last).await {
+            Ok(event) => {
+                // Where the log has a gap, this may be beyond the end, and the fold tells of it.
+                last = event.sequence;
+                batch.push(event);
+            }
+            Err(error) => return (batch, Some(error)),
         }
     }
     (batch, None)

@@ -1,15 +1,18 @@
 //! Folding the whole log anew, beside the views in use, and swapping the result in.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use eai_core::log::{Log, Position};
-use eai_core::subject::ALL_EVENTS;
+use eai_core::log::Log;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
+use super::catch_up::catch_up;
+use super::copying::Copying;
 use super::database::Generation;
+use super::fold::Places;
 use super::store::Shared;
-use super::{Error, checkpoint, database, fold, reader, snapshots};
+use super::{Error, database, snapshots};
 
 /// What a rebuild read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, log: &Log) -> Result<Rebuilt, Erro
     let mut connection = database::create(&path).await?;
     // Copies of views that are not believed any more are not either: this fold makes them anew as it goes.
     snapshots::forget(&shared.directory)?;
-    if let Err(error) = fold_all(shared, &mut connection, log).await {
+    if let Err(error) = fold_all(shared, &mut connection, &path, log).await {
         forget_unused(shared, generation)?;
         return Err(error);
     }
@@ -58,16 +61,17 @@ pub(crate) async fn run(shared: &Arc<Shared>, log: &Log) -> Result<Rebuilt, Erro
 
 /// Folds the rest, and puts the new views in the place of those in use.
 async fn swap(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     log: &Log,
     mut connection: SqliteConnection,
     generation: Generation,
 ) -> Result<Rebuilt, Error> {
     // The projector waits now, so the rest is short and nothing comes in between.
     let mut writer = shared.writer.lock().await;
-    let sequence = fold_all(shared, &mut connection, log).await?;
+    let path = database::path(&shared.directory, generation);
+    let sequence = fold_all(shared, &mut connection, &path, log).await?;
     database::finish(&mut connection).await?;
-    let pool = database::readers(&database::path(&shared.directory, generation)).await?;
+    let pool = database::readers(&path).await?;
     writer.generation = generation;
     let old = std::mem::replace(&mut writer.connection, connection);
     shared.swap_pool(pool);
@@ -93,30 +97,15 @@ fn forget_unused(shared: &Shared, generation: Generation) -> Result<(), Error> {
     database::forget(&shared.directory, unused)
 }
 
-/// Folds up to where the log ends now; answers where the fold is.
+/// Folds up to where the log ends now into the file at `path`; answers where the fold is.
 async fn fold_all(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     connection: &mut SqliteConnection,
+    path: &Path,
     log: &Log,
 ) -> Result<u64, Error> {
     let until = log.last_sequence().await?;
-    let mut reached = checkpoint::read(connection)
-        .await?
-        .map_or(0, |found| found.sequence);
-    let mut subscription = log.subscribe(ALL_EVENTS, Position::Sequence(reached + 1));
-    while reached < until {
-        let first = reader::next(&mut subscription, log, reached).await?;
-        let (batch, broken) = reader::gather(first, &mut subscription);
-        let folded = fold::fold(connection, &batch).await?;
-        reached = folded.sequence;
-        if let Some(error) = folded.stopped.or(broken) {
-            return Err(error);
-        }
-        if shared.is_copy_due(reached)
-            && let Err(error) = snapshots::take(&shared.directory, connection).await
-        {
-            tracing::warn!(%error, "views.snapshot");
-        }
-    }
-    Ok(reached)
+    let mut copying = Copying::of(shared, path.to_owned(), 0);
+    let reached = |sequence| copying.at(sequence);
+    Box::pin(catch_up(connection, log, until, Places::Noted, reached)).await
 }

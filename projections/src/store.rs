@@ -211,7 +211,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::fold::fold;
+    use crate::fold::{Places, fold};
 
     fn event(sequence: u64) -> Recorded {
         let (id, event_type) = (Uuid::from_u128(sequence.into()), "eai.thing.made.v1");
@@ -238,14 +238,18 @@ mod tests {
         let (first, rest) = events.split_at(10);
         {
             let mut writer = shared.writer.lock().await;
-            let folded = fold(&mut writer.connection, first).await.unwrap();
+            let folded = fold(&mut writer.connection, first, Places::Noted)
+                .await
+                .unwrap();
             assert_eq!(folded.sequence, 10);
             let row = writer.connection.fetch_one("PRAGMA page_count").await;
             let pages: i64 = row.unwrap().get(0);
             let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 2));
             writer.connection.execute(limit).await.unwrap();
             for _ in 0..3 {
-                let error = fold(&mut writer.connection, rest).await.unwrap_err();
+                let error = fold(&mut writer.connection, rest, Places::Noted)
+                    .await
+                    .unwrap_err();
                 assert!(!error.is_final(), "{error:?}");
             }
         }
@@ -254,7 +258,9 @@ mod tests {
         let mut writer = shared.writer.lock().await;
         let at = checkpoint::read(&mut writer.connection).await.unwrap();
         assert_eq!(at.unwrap().sequence, 10, "nothing was half done");
-        let folded = fold(&mut writer.connection, rest).await.unwrap();
+        let folded = fold(&mut writer.connection, rest, Places::Noted)
+            .await
+            .unwrap();
         assert_eq!(folded.sequence, 500);
     }
 

@@ -1,16 +1,11 @@
 //! Executors, and which of the runs they hold go on in their newest epoch.
 
 use eai_core::executor::Event;
-use sqlx::sqlite::SqliteConnection;
 
-use super::{Error, Fact};
+use super::{Fact, Writes};
 use crate::checkpoint::number;
 
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    event: Event,
-) -> Result<(), Error> {
+pub(super) fn apply(writes: &mut Writes, fact: &Fact<'_>, event: &Event) {
     match event {
         Event::Started(started) => {
             let text = "INSERT INTO executors (id, account, epoch, backend, cpu, mem, started, lost, draining, \
@@ -18,7 +13,8 @@ pub(super) async fn apply(
                         ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, backend = excluded.backend, \
                         cpu = excluded.cpu, mem = excluded.mem, started = 1, lost = 0, \
                         started_on = excluded.started_on, updated_on = excluded.updated_on";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(started.id.to_string())
                 .bind(fact.account)
                 .bind(started.epoch)
@@ -27,39 +23,23 @@ pub(super) async fn apply(
                 .bind(number(started.mem_mib))
                 .bind(&fact.time)
                 .bind(&fact.time)
-                .bind(fact.sequence)
-                .execute(&mut *connection)
-                .await?;
-            for run in started.adopted {
-                let text = "UPDATE jobs SET epoch = ? WHERE id = ? AND run = ? AND claim = ?";
-                sqlx::query(text)
-                    .bind(started.epoch)
-                    .bind(run.job.to_string())
-                    .bind(run.run)
-                    .bind(run.claim)
-                    .execute(&mut *connection)
-                    .await?;
-            }
+                .bind(fact.sequence);
+            let text = "UPDATE jobs SET epoch = ?1 WHERE (id, run, claim) IN (SELECT value->>'job', \
+                        value->>'run', value->>'claim' FROM json_each(?2))";
+            writes
+                .add(text)
+                .bind(started.epoch)
+                .bind_json(&started.adopted);
         }
-        Event::Stopped(_) => set(connection, fact, "started = 0").await?,
-        Event::Lost(_) => set(connection, fact, "started = 0, lost = 1").await?,
-        Event::Draining(_) => set(connection, fact, "draining = 1").await?,
-        Event::Undrained(_) => set(connection, fact, "draining = 0").await?,
+        Event::Stopped(_) => set(writes, fact, "started = 0"),
+        Event::Lost(_) => set(writes, fact, "started = 0, lost = 1"),
+        Event::Draining(_) => set(writes, fact, "draining = 1"),
+        Event::Undrained(_) => set(writes, fact, "draining = 0"),
     }
-    Ok(())
 }
 
 /// `columns` is a constant of this module.
-async fn set(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    columns: &str,
-) -> Result<(), Error> {
+fn set(writes: &mut Writes, fact: &Fact<'_>, columns: &str) {
     let text = format!("UPDATE executors SET {columns}, updated_on = ? WHERE id = ?");
-    sqlx::query(sqlx::AssertSqlSafe(text))
-        .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(connection)
-        .await?;
-    Ok(())
+    writes.add(text).bind(&fact.time).bind(fact.aggregate);
 }

@@ -2,114 +2,94 @@
 
 use eai_core::envelope::Actor;
 use eai_core::job::{Ended, Event, Phase, Submitted};
-use sqlx::sqlite::SqliteConnection;
 
-use super::{Error, Fact};
+use super::{Fact, Writes};
 use crate::checkpoint::number;
 
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    event: Event,
-) -> Result<(), Error> {
+pub(super) fn apply(writes: &mut Writes, fact: &Fact<'_>, event: &Event) {
     match event {
         Event::Submitted(submitted) => {
-            submit(connection, fact, &submitted).await?;
-            begin_run(connection, fact, 0).await
+            submit(writes, fact, submitted);
+            begin_run(writes, fact, 0);
         }
         Event::Claimed(claimed) => {
             let text = "UPDATE jobs SET state = 'QUEUED', claim = ?, executor = ?, epoch = ?, updated_on = ? \
                         WHERE id = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(claimed.claim)
                 .bind(claimed.executor.to_string())
                 .bind(claimed.epoch)
                 .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(&mut *connection)
-                .await?;
+                .bind(fact.aggregate);
             let set = "state = 'QUEUED', claimed_on = ?, executor = ?";
             run(
-                connection,
+                writes,
                 fact,
                 claimed.run,
                 set,
                 &claimed.executor.to_string(),
-            )
-            .await
+            );
         }
         Event::Started(started) => {
             let text = "UPDATE jobs SET state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END, \
                         endpoint = ?, backend = ?, image_ignored = ?, updated_on = ? WHERE id = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(started.endpoint.to_string())
                 .bind(&started.backend)
                 .bind(started.image_ignored)
                 .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(&mut *connection)
-                .await?;
+                .bind(fact.aggregate);
             // What a push is compared with: the newest version that something ran.
             let text = "UPDATE data SET ran_manifest = (SELECT runtime_manifest FROM jobs WHERE id = ?1) \
                         WHERE id = (SELECT runtime_id FROM jobs WHERE id = ?1)";
-            sqlx::query(text)
-                .bind(fact.aggregate)
-                .execute(&mut *connection)
-                .await?;
+            writes.add(text).bind(fact.aggregate);
             let set = "state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END, started_on = ?, backend = ?";
-            run(connection, fact, started.run, set, &started.backend).await?;
-            match &started.image {
-                None => Ok(()),
-                Some(image) => {
-                    let set = "started_on = ?, image = ?";
-                    run(connection, fact, started.run, set, image).await
-                }
+            run(writes, fact, started.run, set, &started.backend);
+            if let Some(image) = &started.image {
+                let set = "started_on = ?, image = ?";
+                run(writes, fact, started.run, set, image);
             }
         }
         Event::Ready(ready) => {
-            set_flag(connection, fact, READY, (true, "")).await?;
+            set_flag(writes, fact, READY, (true, ""));
             let phases = serde_json::to_string(&ready.phases).unwrap_or_default();
             let set = "ready_on = coalesce(ready_on, ?), phases = coalesce(phases, ?)";
-            run(connection, fact, ready.run, set, &phases).await
+            run(writes, fact, ready.run, set, &phases);
         }
         Event::Unready(unready) => {
-            set_flag(connection, fact, READY, (false, &unready.reason)).await
+            set_flag(writes, fact, READY, (false, &unready.reason));
         }
-        Event::Frozen(frozen) => set_flag(connection, fact, FROZEN, (true, &frozen.reason)).await,
-        Event::Thawed(_) => set_flag(connection, fact, FROZEN, (false, "")).await,
+        Event::Frozen(frozen) => set_flag(writes, fact, FROZEN, (true, &frozen.reason)),
+        Event::Thawed(_) => set_flag(writes, fact, FROZEN, (false, "")),
         Event::Cancelling(cancelling) => {
             let text = "UPDATE jobs SET state = 'CANCELLING', frozen = 0, state_info = ?, drain_until = ?, \
                         updated_on = ? WHERE id = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(&cancelling.reason)
                 .bind(cancelling.drain_ms.and_then(|drain| fact.later(drain)))
                 .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(&mut *connection)
-                .await?;
+                .bind(fact.aggregate);
             let set = "state = 'CANCELLING', cancel_requested_on = ?, reason = ?";
-            run(connection, fact, cancelling.run, set, &cancelling.reason).await
+            run(writes, fact, cancelling.run, set, &cancelling.reason);
         }
-        Event::Ended(ended) => end(connection, fact, &ended).await,
+        Event::Ended(ended) => end(writes, fact, ended),
         Event::Retried(retried) => {
             let text = "UPDATE jobs SET state = 'QUEUING', state_info = '', run = ?, ready = 0, frozen = 0, endpoint = NULL, \
                         claim = NULL, executor = NULL, epoch = NULL, drain_until = NULL, updated_on = ? WHERE id = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(retried.run)
                 .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(&mut *connection)
-                .await?;
-            begin_run(connection, fact, retried.run).await
+                .bind(fact.aggregate);
+            begin_run(writes, fact, retried.run);
         }
     }
 }
 
-async fn submit(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    submitted: &Submitted,
-) -> Result<(), Error> {
+fn submit(writes: &mut Writes, fact: &Fact<'_>, submitted: &Submitted) {
     let configuration = &submitted.configuration;
     let spec = &configuration.spec;
     let behind = submitted.service.as_ref();
@@ -122,7 +102,8 @@ async fn submit(
                 runtime_id, runtime_version, runtime_manifest, spec, port, state, state_info, run, ready, \
                 created_on, created_by, updated_on, sequence) \
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'QUEUING', '', 0, 0, ?, ?, ?, ?)";
-    sqlx::query(text)
+    writes
+        .add(text)
         .bind(fact.aggregate)
         .bind(submitted.name.as_ref().map(ToString::to_string))
         .bind(fact.account)
@@ -139,17 +120,10 @@ async fn submit(
         .bind(&fact.time)
         .bind(creator)
         .bind(&fact.time)
-        .bind(fact.sequence)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(fact.sequence);
 }
 
-async fn end(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    ended: &Ended,
-) -> Result<(), Error> {
+fn end(writes: &mut Writes, fact: &Fact<'_>, ended: &Ended) {
     let state = Phase::from(ended.state).to_string();
     let info = match ended.message.as_str() {
         "" => &ended.reason,
@@ -157,16 +131,16 @@ async fn end(
     };
     let text = "UPDATE jobs SET state = ?, state_info = ?, ready = 0, frozen = 0, endpoint = NULL, updated_on = ? \
                 WHERE id = ?";
-    sqlx::query(text)
+    writes
+        .add(text)
         .bind(&state)
         .bind(info)
         .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(&mut *connection)
-        .await?;
+        .bind(fact.aggregate);
     let text = "UPDATE runs SET state = ?, ended_on = ?, reason = ?, message = ?, exit_code = ?, \
                 signal = ? WHERE job = ? AND run = ?";
-    sqlx::query(text)
+    writes
+        .add(text)
         .bind(&state)
         .bind(&fact.time)
         .bind(&ended.reason)
@@ -174,26 +148,17 @@ async fn end(
         .bind(ended.exit_code)
         .bind(ended.signal)
         .bind(fact.aggregate)
-        .bind(ended.run)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(ended.run);
 }
 
-async fn begin_run(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    run: u32,
-) -> Result<(), Error> {
+fn begin_run(writes: &mut Writes, fact: &Fact<'_>, run: u32) {
     let text =
         "INSERT OR IGNORE INTO runs (job, run, state, created_on) VALUES (?, ?, 'QUEUING', ?)";
-    sqlx::query(text)
+    writes
+        .add(text)
         .bind(fact.aggregate)
         .bind(run)
-        .bind(&fact.time)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(&fact.time);
 }
 
 /// Whether a job answers.
@@ -202,37 +167,22 @@ const READY: &str = "UPDATE jobs SET ready = ?, state_info = ?, updated_on = ? W
 const FROZEN: &str = "UPDATE jobs SET frozen = ?, state_info = ?, updated_on = ? WHERE id = ?";
 
 /// `set` is a constant of this module with two parameters: the time, and a value.
-async fn run(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    run: u32,
-    set: &str,
-    value: &str,
-) -> Result<(), Error> {
-    let text = sqlx::AssertSqlSafe(format!("UPDATE runs SET {set} WHERE job = ? AND run = ?"));
-    sqlx::query(text)
+fn run(writes: &mut Writes, fact: &Fact<'_>, run: u32, set: &str, value: &str) {
+    let text = format!("UPDATE runs SET {set} WHERE job = ? AND run = ?");
+    writes
+        .add(text)
         .bind(&fact.time)
         .bind(value)
         .bind(fact.aggregate)
-        .bind(run)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(run);
 }
 
 /// Sets what `text` names first, and why it is so.
-async fn set_flag(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    text: &'static str,
-    (is_so, info): (bool, &str),
-) -> Result<(), Error> {
-    sqlx::query(text)
+fn set_flag(writes: &mut Writes, fact: &Fact<'_>, text: &'static str, (is_so, info): (bool, &str)) {
+    writes
+        .add(text)
         .bind(is_so)
         .bind(info)
         .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(fact.aggregate);
 }

@@ -15,11 +15,11 @@ mod worker;
 use eai_core::aggregate::{Aggregate, DecodeError, Event};
 use eai_core::envelope::{Envelope, TypeParts};
 use eai_core::log;
-use sqlx::sqlite::SqliteConnection;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::Error;
+use super::writes::Writes;
 
 /// An event as the tables see it.
 #[derive(Debug)]
@@ -64,25 +64,20 @@ impl<'a> Fact<'a> {
     }
 }
 
-/// Changes the tables. The inner error is an event that this version cannot read: it changes nothing.
-pub(crate) async fn apply(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-) -> Result<Result<(), DecodeError>, Error> {
+/// What an event changes in the tables. One that this version cannot read changes nothing.
+pub(crate) fn apply(fact: &Fact<'_>) -> Result<Writes, DecodeError> {
     macro_rules! kinds {
         ($($module:ident $aggregate:ty,)+) => {
             match fact.event_type.kind {
-                $(kind if kind == <$aggregate>::KIND => match fact.decode::<$aggregate>() {
-                    Ok(event) => {
-                        $module::apply(connection, fact, event).await?;
-                        Ok(Ok(()))
-                    }
-                    Err(unreadable) => Ok(Err(unreadable)),
-                },)+
-                kind => Ok(Err(DecodeError::Unknown {
+                $(kind if kind == <$aggregate>::KIND => {
+                    let mut writes = Writes::default();
+                    $module::apply(&mut writes, fact, &fact.decode::<$aggregate>()?);
+                    Ok(writes)
+                })+
+                kind => Err(DecodeError::Unknown {
                     name: format!("{kind}.{}", fact.event_type.name),
                     version: fact.event_type.version,
-                })),
+                }),
             }
         };
     }
@@ -96,5 +91,45 @@ pub(crate) async fn apply(
         service eai_core::service::ServiceAggregate,
         platform eai_core::platform::PlatformAggregate,
         worker eai_core::worker::WorkerAggregate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use eai_core::task::TaskAggregate;
+
+    use crate::{database, writes};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_event_that_there_is_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = database::create(&folder.path().join("views.db"))
+            .await
+            .unwrap();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/golden");
+        let mut written = 0;
+        for entry in fs::read_dir(golden).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let text = fs::read(&path).unwrap();
+            let envelope = Envelope::parse(&text).unwrap();
+            let fact = Fact::new(&envelope, 7).unwrap();
+            let writes = match apply(&fact) {
+                // Tasks have a log, and views, of their own.
+                Err(_) if fact.event_type.kind == TaskAggregate::KIND => continue,
+                writes => writes.unwrap(),
+            };
+            let run = writes::run(&mut connection, &[writes]).await;
+            run.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            written += 1;
+        }
+        assert!(written > 30, "{written}");
     }
 }

@@ -1,25 +1,19 @@
 //! Who bears which name.
 
 use eai_core::name::Event;
-use sqlx::sqlite::SqliteConnection;
 
-use super::{Error, Fact};
+use super::{Fact, Writes};
 
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    event: Event,
-) -> Result<(), Error> {
+pub(super) fn apply(writes: &mut Writes, fact: &Fact<'_>, event: &Event) {
     match event {
         Event::Reserved(reserved) => {
             let text = "INSERT INTO names (kind, full_name, holder) VALUES (?, ?, ?) \
                         ON CONFLICT (kind, full_name) DO UPDATE SET holder = excluded.holder";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(&reserved.kind)
                 .bind(reserved.full_name.to_string())
-                .bind(reserved.holder.to_string())
-                .execute(connection)
-                .await?;
+                .bind(reserved.holder.to_string());
         }
         Event::Released(released) => {
             // The aggregate's id is `<kind>-<name>`.
@@ -28,13 +22,11 @@ pub(super) async fn apply(
                 .split_once('-')
                 .unwrap_or((fact.aggregate, ""));
             let text = "DELETE FROM names WHERE kind = ? AND full_name = ? AND holder = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(kind)
                 .bind(format!("{}.{name}", fact.account))
-                .bind(released.holder.to_string())
-                .execute(connection)
-                .await?;
+                .bind(released.holder.to_string());
         }
     }
-    Ok(())
 }

@@ -1,22 +1,17 @@
 //! Services and their status.
 
 use eai_core::service::{Created, Event, Status, Terms};
-use sqlx::sqlite::SqliteConnection;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Error, Fact, replicas, rollout};
+use super::{Fact, Writes, replicas, rollout};
 
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    event: Event,
-) -> Result<(), Error> {
-    rollout::apply(connection, fact, &event).await?;
-    replicas::apply(connection, fact, &event).await?;
-    let status = match &event {
-        Event::Created(created) => return create(connection, fact, created).await,
+pub(super) fn apply(writes: &mut Writes, fact: &Fact<'_>, event: &Event) {
+    rollout::apply(writes, fact, event);
+    replicas::apply(writes, fact, event);
+    let status = match event {
+        Event::Created(created) => return create(writes, fact, created),
         Event::Started(_) => {
-            stir(&mut *connection, fact).await?;
+            stir(writes, fact);
             Status::On
         }
         Event::Stopped(_) => Status::Off,
@@ -25,34 +20,31 @@ pub(super) async fn apply(
         Event::Reactivated(reactivated) => reactivated.status,
         Event::Scaled(scaled) => {
             let text = "UPDATE services SET queue = json_set(queue, '$.workers', ?), updated_on = ? WHERE id = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(scaled.workers)
                 .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(connection)
-                .await?;
-            return Ok(());
+                .bind(fact.aggregate);
+            return;
         }
         Event::Configured(configured) => {
-            return configure(connection, fact, configured.terms).await;
+            return configure(writes, fact, configured.terms);
         }
         Event::Quiet(quiet) => {
             let text = "UPDATE services SET traffic = 'quiet', quiet_since = ? WHERE id = ?";
-            sqlx::query(text)
+            writes
+                .add(text)
                 .bind(quiet.since.format(&Rfc3339).unwrap_or_default())
-                .bind(fact.aggregate)
-                .execute(connection)
-                .await?;
-            return Ok(());
+                .bind(fact.aggregate);
+            return;
         }
         Event::GaveUp(gave_up) => {
-            sqlx::query("UPDATE services SET gave_up = ?, updated_on = ? WHERE id = ?")
+            writes
+                .add("UPDATE services SET gave_up = ?, updated_on = ? WHERE id = ?")
                 .bind(gave_up.told())
                 .bind(&fact.time)
-                .bind(fact.aggregate)
-                .execute(connection)
-                .await?;
-            return Ok(());
+                .bind(fact.aggregate);
+            return;
         }
         // Jobs and workers tell their own story.
         Event::Activated(_)
@@ -68,30 +60,25 @@ pub(super) async fn apply(
         | Event::DeadLettered(_)
         | Event::HealthChanged(_) => {
             if event.stirs() {
-                stir(connection, fact).await?;
+                stir(writes, fact);
             }
-            return Ok(());
+            return;
         }
     };
-    sqlx::query("UPDATE services SET status = ?, updated_on = ? WHERE id = ?")
+    writes
+        .add("UPDATE services SET status = ?, updated_on = ? WHERE id = ?")
         .bind(status.to_string())
         .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(fact.aggregate);
 }
 
-async fn create(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    created: &Created,
-) -> Result<(), Error> {
+fn create(writes: &mut Writes, fact: &Fact<'_>, created: &Created) {
     let text = "INSERT OR IGNORE INTO services (id, name, account, runtime_id, runtime, role_id, \
                 role, status, public, queue, idle_timeout_ms, min_ready, replicas, traffic, stirred_on, \
                 created_on, created_by, updated_on, sequence) \
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'never', ?, ?, ?, ?, ?)";
-    sqlx::query(text)
+    writes
+        .add(text)
         .bind(created.id.to_string())
         .bind(created.name.as_str())
         .bind(fact.account)
@@ -114,18 +101,11 @@ async fn create(
         .bind(&fact.time)
         .bind(fact.actor)
         .bind(&fact.time)
-        .bind(fact.sequence)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(fact.sequence);
 }
 
 /// On what terms the job of a service is kept, or a queue has workers.
-async fn configure(
-    connection: &mut SqliteConnection,
-    fact: &Fact<'_>,
-    terms: Terms,
-) -> Result<(), Error> {
+fn configure(writes: &mut Writes, fact: &Fact<'_>, terms: Terms) {
     // What is absent says nothing, in a queue as elsewhere.
     let text = "UPDATE services SET updated_on = ?1, \
                 queue = CASE WHEN ?2 IS NULL THEN json_remove(queue, '$.idleTimeoutMs') \
@@ -133,27 +113,20 @@ async fn configure(
                 idle_timeout_ms = CASE WHEN queue IS NULL THEN ?2 END, \
                 min_ready = CASE WHEN queue IS NULL THEN ?3 ELSE 0 END, replicas = ?5, \
                 traffic = CASE traffic WHEN 'never' THEN 'busy' ELSE traffic END WHERE id = ?4";
-    sqlx::query(text)
+    writes
+        .add(text)
         .bind(&fact.time)
         .bind(milliseconds(terms))
         .bind(terms.min_ready)
         .bind(fact.aggregate)
-        .bind(replicas::json(terms))
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(replicas::json(terms));
 }
 
 /// Somebody asked for it.
-async fn stir(connection: &mut SqliteConnection, fact: &Fact<'_>) -> Result<(), Error> {
+fn stir(writes: &mut Writes, fact: &Fact<'_>) {
     let text =
         "UPDATE services SET traffic = 'busy', quiet_since = NULL, stirred_on = ? WHERE id = ?";
-    sqlx::query(text)
-        .bind(&fact.time)
-        .bind(fact.aggregate)
-        .execute(connection)
-        .await?;
-    Ok(())
+    writes.add(text).bind(&fact.time).bind(fact.aggregate);
 }
 
 fn milliseconds(terms: Terms) -> Option<i64> {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use eai_core::log::{Log, Position};
 use eai_projections::{Error, open};
+use sqlx::Connection;
 use time::{Duration, OffsetDateTime};
 
 use super::once::Random;
 use super::server::Server;
-use super::support::{Running, dump, dump_of, new_service, services, until};
+use super::support::{Running, dump, dump_of, new_service, of_the_past, services, until};
 
 /// Where the views were, and every row of theirs.
 type Seen = (u64, Vec<String>);
@@ -33,7 +34,7 @@ fn copies(directory: &Path) -> Vec<PathBuf> {
     };
     let mut found: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "db"))
+        .filter(|path| path.extension().is_some_and(|end| end == "zst"))
         .collect();
     found.sort();
     found
@@ -45,7 +46,8 @@ async fn all_are_as_they_were(running: &Running, log: &Log, seen: &[Seen]) {
         let past = past.unwrap();
         assert_eq!(past.sequence, *sequence);
         assert_eq!(past.views.sequence(), *sequence);
-        assert_eq!(&dump_of(past.path()).await, rows, "at {sequence}");
+        let then = of_the_past(rows.clone());
+        assert_eq!(dump_of(past.path()).await, then, "at {sequence}");
     }
 }
 
@@ -94,18 +96,27 @@ async fn copies_change_nothing_but_the_way() {
     let made = until("copies", made).await;
     all_are_as_they_were(&running, &log, &seen).await;
 
-    // A copy that is no database, and one of another log, are removed and not believed.
-    let (garbage, stranger) = (&made[0], &made[1]);
-    fs::write(garbage, "no database").unwrap();
-    let mut other = super::support::connect(stranger).await;
+    // A copy that is none, one that is cut off, and one of another log, are removed and not believed.
+    let (garbage, cut, stranger) = (&made[0], &made[1], &made[2]);
+    fs::write(garbage, "no copy").unwrap();
+    let whole = fs::read(cut).unwrap();
+    fs::write(cut, &whole[..whole.len() / 2]).unwrap();
+    let unpacked = folder.path().join("unpacked.db");
+    let rows = zstd::decode_all(fs::File::open(stranger).unwrap()).unwrap();
+    fs::write(&unpacked, rows).unwrap();
+    let mut other = super::support::connect(&unpacked).await;
     let forged = "UPDATE checkpoint SET digest = replace(digest, substr(digest, 1, 8), '00000000')";
     sqlx::query(forged).execute(&mut other).await.unwrap();
-    drop(other);
+    other.close().await.unwrap();
+    let rows = fs::read(&unpacked).unwrap();
+    fs::write(stranger, zstd::encode_all(&*rows, 1).unwrap()).unwrap();
     // What was answered a moment ago is answered again: ask for what was not.
     for _ in 0..2 {
         all_are_as_they_were(&running, &log, &seen).await;
     }
-    assert!(!garbage.exists() && !stranger.exists(), "{made:?}");
+    for removed in [garbage, cut, stranger] {
+        assert!(!removed.exists(), "{removed:?} of {made:?}");
+    }
 
     // Whoever begins anew believes no copy of before.
     running.stop().await;
@@ -153,7 +164,7 @@ async fn a_time_is_the_last_event_before_it() {
         let files = fs::read_dir(folder.path().join("past")).unwrap();
         let databases = files.filter(|file| {
             let path = file.as_ref().unwrap().path();
-            path.extension().is_some_and(|end| end == "db")
+            path.extension().is_some_and(|end| end == "zst")
         });
         Some(databases.count()).filter(|count| *count <= 4)
     };

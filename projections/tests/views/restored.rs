@@ -8,7 +8,7 @@ use eai_projections::{Page, Scope, open};
 
 use super::once::Random;
 use super::server::Server;
-use super::support::{Running, account, dump, dump_of};
+use super::support::{Running, account, dump, dump_of, of_the_past};
 
 /// How many commands a history has.
 const STEPS: usize = 25;
@@ -82,7 +82,7 @@ async fn agrees(seed: u64) {
             .await
             .unwrap();
         follower.caught_up(&restored).await;
-        let were = dump(folders.1.path()).await;
+        let were = of_the_past(dump(folders.1.path()).await);
         let past = running.store.at(&log, Position::Sequence(sequence)).await;
         let past = past.unwrap();
         assert_eq!(
