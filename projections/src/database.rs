@@ -14,7 +14,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
-use super::{Error, checkpoint, snapshots, writes};
+use super::{Error, checkpoint, past, snapshots, writes};
 
 /// Changes with `schema.sql`: views of another version are folded anew.
 const VERSION: i64 = 10;
@@ -98,6 +98,7 @@ pub(crate) async fn newest(
 pub fn set_aside(directory: &Path) -> Result<(), Error> {
     if directory.exists() {
         snapshots::forget(directory)?;
+        past::forget(directory);
         forget(directory, |_| true)
     } else {
         Ok(())

@@ -51,9 +51,7 @@ pub(crate) struct Scratch(PathBuf);
 impl Scratch {
     /// A name for a file that is not there yet.
     pub(crate) fn new(shared: &Shared) -> Result<Self, Error> {
-        let folder = shared.directory.join(FOLDER);
-        database::make_directory(&folder)?;
-        Ok(Self(folder.join(format!("{}.db", uuid::Uuid::new_v4()))))
+        Ok(Self(unnamed(&shared.directory)?.with_extension("db")))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -67,6 +65,13 @@ impl Drop for Scratch {
             tracing::warn!(%error, "views.past");
         }
     }
+}
+
+/// A path at which nothing is, and what is left there is removed at the next start.
+pub(crate) fn unnamed(directory: &Path) -> Result<PathBuf, Error> {
+    let folder = directory.join(FOLDER);
+    database::make_directory(&folder)?;
+    Ok(folder.join(uuid::Uuid::new_v4().to_string()))
 }
 
 /// Removes what an earlier process left.

@@ -70,17 +70,31 @@ impl Projector {
     }
 
     async fn follow(&self, generation: u64, stop: &CancellationToken) -> Result<Ended, Error> {
-        let mut sequence = tokio::select! {
+        let sequence = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Ended::Stopped),
             resumed = self.resume() => resumed?,
         };
+        let views = database::path(&self.shared.directory, generation);
+        let mut copying = Copying::of_used(&self.shared, views, sequence);
+        let ended = self
+            .follow_from(sequence, generation, &mut copying, stop)
+            .await;
+        copying.finish().await;
+        ended
+    }
+
+    async fn follow_from(
+        &self,
+        mut sequence: u64,
+        generation: u64,
+        copying: &mut Copying,
+        stop: &CancellationToken,
+    ) -> Result<Ended, Error> {
         let mut subscription = self
             .log
             .subscribe(ALL_EVENTS, Position::Sequence(sequence + 1));
         let mut replaced = self.shared.progress.subscribe();
-        let views = database::path(&self.shared.directory, generation);
-        let mut copying = Copying::of(&self.shared, views, sequence);
         loop {
             let first = tokio::select! {
                 biased;
@@ -108,10 +122,7 @@ impl Projector {
             if let Some(error) = folded.stopped.or(broken) {
                 return Err(error);
             }
-            // A rebuild has done away with the copies of these views.
-            if self.shared.rebuilding.try_lock().is_ok() {
-                copying.at(sequence);
-            }
+            copying.at(sequence);
         }
     }
 

@@ -105,7 +105,9 @@ async fn fold_all(
     log: &Log,
 ) -> Result<u64, Error> {
     let until = log.last_sequence().await?;
-    let mut copying = Copying::of(shared, path.to_owned(), 0);
+    let mut copying = Copying::of_rebuilt(shared, path.to_owned());
     let reached = |sequence| copying.at(sequence);
-    Box::pin(catch_up(connection, log, until, Places::Noted, reached)).await
+    let folded = Box::pin(catch_up(connection, log, until, Places::Noted, reached)).await;
+    copying.finish().await;
+    folded
 }

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::fold::PLACES;
-use super::{Error, checkpoint, database};
+use super::{Error, checkpoint, database, past};
 
 /// The folder of the copies, beside the views.
 const FOLDER: &str = "snapshots";
@@ -185,13 +185,17 @@ fn bytes(directory: &Path, copies: &[u64]) -> u64 {
 /// Removes them all, and what was left unfinished.
 pub(crate) fn forget(directory: &Path) -> Result<(), Error> {
     let folder = directory.join(FOLDER);
-    match fs::remove_dir_all(&folder) {
-        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::File {
-            path: folder,
-            source,
-        }),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    // Out of the way first: where one is being made, a file may come while the others are removed.
+    let away = past::unnamed(directory)?;
+    let removed = match fs::rename(&folder, &away) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => fs::remove_dir_all(&away),
+    };
+    removed.map_err(|source| Error::File {
+        path: folder,
+        source,
+    })
 }
 
 /// Puts the newest copy from before a sequence into a file, if there is one that the log agrees with.

@@ -101,6 +101,9 @@ async fn jobs_are_listed_and_shown_and_killed(backend: Backend) {
         id
     );
 
+    let late = platform.cli(["job", "wait", &id, "--timeout", "0.2", "--field", "state"]);
+    assert_eq!((late.code, late.out.trim()), (1, "RUNNING"), "{late:?}");
+    assert!(late.err.contains("in time"), "{late:?}");
     let waiting = Following::start(&platform, &["job", "wait", &id, "--field", "state"]);
     let key = "0b4fbb35-3f4b-4b0c-9a53-21a62e5a1f7e";
     let kill = format!("/v1/job/{id}/kill");

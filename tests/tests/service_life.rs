@@ -69,6 +69,11 @@ async fn a_wait_for_what_does_not_come_says_why() {
     let stopped = why(&["--for", "stopped"]);
     assert!(stopped.contains("is on"), "{stopped}");
     assert!(stopped.contains("`eai service stop web`"), "{stopped}");
+    service
+        .update(&platform, &[], &["sh", "-c", "sleep 300"])
+        .ok();
+    let late = why(&["--timeout", "0.2"]);
+    assert!(late.contains("in time"), "{late}");
     service.update(&platform, &[], &["sh", "-c", "exit 3"]).ok();
     let failed = why(&["--for", "settled"]);
     assert!(failed.contains("did not come to answer"), "{failed}");

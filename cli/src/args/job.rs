@@ -1,9 +1,12 @@
 //! The verbs of a job.
 
+use std::time::Duration;
+
 use clap::{Subcommand, ValueEnum};
 
 use super::OutputArgs;
 use super::nouns::{AtArgs, reference};
+use super::queue::seconds;
 
 /// Verbs of a job.
 #[derive(Debug, Subcommand)]
@@ -136,6 +139,9 @@ pub(crate) struct WaitArgs {
     /// What to wait for
     #[arg(long = "for", value_enum, default_value = "ended")]
     pub(crate) until: Until,
+    /// How long to wait at most, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -1,11 +1,13 @@
 //! What the verbs of a service's life take: waiting, following, going back.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::nouns::reference;
 use super::output::OutputArgs;
+use super::queue::seconds;
 
 /// What a service is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,6 +29,9 @@ pub(crate) struct ServiceWaitArgs {
     /// What to wait for
     #[arg(long = "for", value_enum, value_name = "WHAT", default_value_t = ServiceUntil::Ready)]
     pub(crate) until: ServiceUntil,
+    /// How long to wait at most, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

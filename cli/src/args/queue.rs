@@ -181,7 +181,7 @@ pub(crate) fn replicas(text: &str) -> Result<(u32, u32), String> {
     range.ok_or_else(|| "it must be COUNT or MIN:MAX, such as 3 or 1:4".to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let number: Option<f64> = text.parse().ok();
     number
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::lines::Feed;
 use super::refusal::ErrorBody;
@@ -39,6 +40,22 @@ impl Follow {
             since,
             last: None,
             feed: Feed::default(),
+        }
+    }
+
+    /// The next event, or nothing where none comes until then.
+    pub(crate) async fn next_until(
+        &mut self,
+        client: &mut Client,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Row>, Error> {
+        let next = self.next(client);
+        match deadline {
+            None => next.await.map(Some),
+            Some(deadline) => match tokio::time::timeout_at(deadline, next).await {
+                Ok(event) => event.map(Some),
+                Err(_) => Ok(None),
+            },
         }
     }
 

@@ -2,8 +2,9 @@
 
 use eai_core::spec::Spec;
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::resource::{Kind, qualified};
+use super::resource::{Kind, LATE, qualified};
 use crate::args::{
     FormatArg, JobRefs, JobVerb, ListJobs, LogArgs, OutputArgs, RefsArgs, Until, WaitArgs,
 };
@@ -202,8 +203,10 @@ async fn wait(
         reference,
         last: _,
         until,
+        timeout,
         output,
     } = args;
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let job = one(reference, client).await?;
     // What happens from here on is seen in the events, what happened before in the row.
     let since = client.newest().await? + 1;
@@ -222,7 +225,9 @@ async fn wait(
         if reached || ended {
             return finish(row, reached, output, printer);
         }
-        let event = follow.next(client).await?;
+        let Some(event) = follow.next_until(client, deadline).await? else {
+            return JOB.give_up(row, output, printer, LATE);
+        };
         client.seen(
             event
                 .value()

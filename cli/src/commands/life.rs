@@ -1,10 +1,11 @@
 //! The verbs of a service's life: waiting for it, following it, going back to what it was.
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::events;
-use super::resource::qualified;
+use super::resource::{LATE, qualified};
 use super::service::SERVICE;
 use crate::args::{
     FilterArgs, FormatArg, RefsArgs, RollbackArgs, ServiceEventsArgs, ServiceLogArgs,
@@ -102,6 +103,7 @@ pub(super) async fn wait(
     let since = client.newest().await? + 1;
     let (id, mut row) = id(&args.reference, client).await?;
     let mut follow = Follow::new(vec![("id", id.clone())], since.to_string());
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     loop {
         match reached(args.until, &row, client).await? {
             Reached::Yes => {
@@ -109,14 +111,13 @@ pub(super) async fn wait(
                 return Ok(ExitStatus::Success);
             }
             Reached::Never(why) => {
-                SERVICE.print(&[row], args.output, printer)?;
-                printer.flush()?;
-                printer.warning(&why);
-                return Ok(ExitStatus::Failure);
+                return SERVICE.give_up(row, args.output, printer, &why);
             }
             Reached::NotYet => {}
         }
-        follow.next(client).await?;
+        if follow.next_until(client, deadline).await?.is_none() {
+            return SERVICE.give_up(row, args.output, printer, LATE);
+        }
         // What was stored together with it, such as the end of its job, has to show as well.
         client.newest().await?;
         row = client.row(Call::get(&[SERVICE.path, &id])).await?;

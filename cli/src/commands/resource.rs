@@ -13,6 +13,10 @@ pub(super) struct Kind {
     pub(super) columns: &'static [&'static str],
 }
 
+/// Why a wait ends whose time is over.
+pub(super) const LATE: &str =
+    "it did not come to that in time, and may yet: wait again, or see `eai explain`";
+
 /// What is done to one thing.
 #[derive(Clone, Copy)]
 enum Act<'a> {
@@ -138,6 +142,20 @@ impl Kind {
     ) -> Result<ExitStatus, Error> {
         RowWriter::new(output.view(FormatArg::Table), self.columns).write(printer, rows)?;
         Ok(ExitStatus::Success)
+    }
+
+    /// Prints what a wait ends with that was in vain, and why it ends.
+    pub(super) fn give_up(
+        &self,
+        row: Row,
+        output: OutputArgs,
+        printer: &mut Printer,
+        why: &str,
+    ) -> Result<ExitStatus, Error> {
+        self.print(&[row], output, printer)?;
+        printer.flush()?;
+        printer.warning(&why);
+        Ok(ExitStatus::Failure)
     }
 
     /// One refusal does not keep the others from being done.

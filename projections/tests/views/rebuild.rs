@@ -159,3 +159,32 @@ async fn a_rebuild_of_a_damaged_log_halts() {
     assert!(reason.contains("sequence 3"), "{reason}");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_being_made_keeps_no_rebuild_from_its_end() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
+    let log = server.log().await;
+    let store = open(folder.path()).await.unwrap();
+    // One is being made all the time.
+    store.copy_every(1);
+    let running = Running::of(store, &log);
+    let commands = tokio::spawn({
+        let log = log.clone();
+        async move {
+            for index in 0..60 {
+                new_service(&log, &format!("s{index}")).await;
+            }
+        }
+    });
+    while !commands.is_finished() {
+        within("a rebuild", running.store.rebuild(&log))
+            .await
+            .unwrap();
+    }
+    commands.await.unwrap();
+    running.caught_up(&log).await;
+    assert_eq!(services(&running.views).await.unwrap(), 60);
+    let verified = running.store.verify(&log).await.unwrap();
+    assert!(verified.differences.is_empty(), "{verified:?}");
+    running.stop().await;
+}
