@@ -168,6 +168,13 @@ pub(crate) async fn scratch(path: &Path) -> Result<SqliteConnection, Error> {
     Ok(connection)
 }
 
+/// Gives back the memory that a connection needed to fold.
+pub(crate) async fn rest(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let text = "PRAGMA cache_size = -256; PRAGMA shrink_memory";
+    connection.execute(text).await?;
+    Ok(())
+}
+
 /// Lets a connection read another database as well, under a name.
 pub(crate) async fn attach(
     connection: &mut SqliteConnection,

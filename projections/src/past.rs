@@ -180,9 +180,11 @@ pub(crate) async fn fold_from_start(
 async fn opened(
     log: &Log,
     scratch: Scratch,
-    connection: SqliteConnection,
+    mut connection: SqliteConnection,
     sequence: u64,
 ) -> Result<Past, Error> {
+    // Several of them are kept for a while.
+    database::rest(&mut connection).await?;
     let (progress, _) = watch::channel(Progress {
         sequence,
         halted: None,
