@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use super::{Error, checkpoint, past, snapshots, writes};
 
 /// Changes with `schema.sql`: views of another version are folded anew.
-const VERSION: i64 = 10;
+const VERSION: i64 = 11;
 /// The tables.
 const SCHEMA: &str = include_str!("schema.sql");
 /// Readers at a time.

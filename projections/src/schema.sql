@@ -121,11 +121,13 @@ CREATE TABLE services (
     -- The key of what requests lead to, and of what was last asked for.
     config_key TEXT,
     desired_key TEXT,
-    -- The run that requests go to, the revision that it runs, and the key of the newest one they went to.
+    -- The run that requests go to, the newest revision that it is a run of, and the key of the newest one they went to.
     serving_job      TEXT,
     serving_run      INTEGER,
     serving_revision INTEGER,
     served_key       TEXT,
+    -- Runs of revisions before this one are replaced, whatever they run.
+    fresh            INTEGER NOT NULL DEFAULT 0,
     -- The revision that did not come to answer, and its job.
     failed_revision  INTEGER,
     failed_job       TEXT,

@@ -8,6 +8,7 @@ mod views {
     mod events;
     mod files;
     mod halt;
+    mod jobs;
     mod once;
     mod parked;
     mod past;

@@ -51,6 +51,22 @@ async fn a_rollback_brings_back_what_ran_before(backend: Backend) {
     service.update(&platform, &["-e", "OTHER=1"], &[]).ok();
     cli(&platform, &["service", "wait", "web"]);
     assert_eq!(service.get("/v").await.text(), "1 /v\n");
+    // What still serves is there at once, and so it says.
+    service
+        .update(&platform, &[], &["sh", "-c", "sleep 300"])
+        .ok();
+    cli(&platform, &["service", "rollback", "web"]);
+    let settled = [
+        "service",
+        "wait",
+        "web",
+        "--for",
+        "settled",
+        "--timeout",
+        "60",
+    ];
+    cli(&platform, &settled);
+    assert_eq!(service.get("/v").await.text(), "1 /v\n");
     let nowhere = platform.run(&["service", "rollback", "web", "--to", "99"], &[]);
     assert_eq!(nowhere.code, 1, "{}", nowhere.err);
     assert!(nowhere.err.contains("no revision 99"), "{}", nowhere.err);

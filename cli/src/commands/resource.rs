@@ -15,7 +15,7 @@ pub(super) struct Kind {
 
 /// Why a wait ends whose time is over.
 pub(super) const LATE: &str =
-    "it did not come to that in time, and may yet: wait again, or see `eai explain`";
+    "it did not come to that in time, and may yet: wait again, or see `eai events explain`";
 
 /// What is done to one thing.
 #[derive(Clone, Copy)]

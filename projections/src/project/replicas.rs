@@ -3,7 +3,7 @@
 use eai_core::ids::JobId;
 use eai_core::service::{Event, Joined, Terms};
 
-use super::{Fact, Writes};
+use super::{Fact, Writes, rollout};
 
 /// What is folded after the run that serves is known.
 pub(super) fn apply(writes: &mut Writes, fact: &Fact<'_>, event: &Event) {
@@ -74,4 +74,5 @@ fn take_place(writes: &mut Writes, fact: &Fact<'_>) {
     let text = "DELETE FROM joined WHERE service_id = ?1 AND job = \
                 (SELECT serving_job FROM services WHERE id = ?1)";
     writes.add(text).bind(fact.aggregate);
+    rollout::count_as_newest(writes, fact);
 }

@@ -61,6 +61,7 @@ fn revise(writes: &mut Writes, fact: &Fact<'_>, revised: &Revised) {
         .bind(&key)
         .bind(&fact.time)
         .bind(fact.aggregate);
+    count_as_newest(writes, fact);
     let text = "INSERT OR IGNORE INTO revisions (service_id, revision, config_key, configuration, created_on, \
                 created_by, sequence) VALUES (?, ?, ?, ?, ?, ?, ?)";
     writes
@@ -72,6 +73,14 @@ fn revise(writes: &mut Writes, fact: &Fact<'_>, revised: &Revised) {
         .bind(&fact.time)
         .bind(fact.actor)
         .bind(fact.sequence);
+}
+
+/// A run that is the same as what is wanted serves it, whichever revision it was begun for.
+pub(super) fn count_as_newest(writes: &mut Writes, fact: &Fact<'_>) {
+    let text = "UPDATE services SET serving_revision = revision \
+                WHERE id = ? AND failed_revision IS NULL AND serving_revision >= fresh \
+                AND config_key = (SELECT config_key FROM jobs WHERE id = serving_job)";
+    writes.add(text).bind(fact.aggregate);
 }
 
 /// The same again, under another number.
@@ -87,7 +96,7 @@ fn restart(writes: &mut Writes, fact: &Fact<'_>, restarted: &Restarted) {
         .bind(fact.sequence)
         .bind(fact.aggregate);
     writes
-        .add("UPDATE services SET revision = ?, updated_on = ? WHERE id = ?")
+        .add("UPDATE services SET revision = ?1, fresh = ?1, updated_on = ?2 WHERE id = ?3")
         .bind(restarted.revision)
         .bind(&fact.time)
         .bind(fact.aggregate);
@@ -112,6 +121,7 @@ fn switch(writes: &mut Writes, fact: &Fact<'_>, switched: &Switched) {
         .bind(switched.run)
         .bind(switched.revision)
         .bind(fact.aggregate);
+    count_as_newest(writes, fact);
     let Some(drain_ms) = switched.drain_ms else {
         return;
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use eai_core::ids::{RoleId, ServiceId, UserId};
+use eai_core::ids::{JobId, RoleId, ServiceId, UserId};
 use eai_core::log::Log;
 use eai_core::service::Command;
 use eai_projections::open;
@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
+use super::jobs;
 use super::server::Server;
 use super::support::{
     Running, add_member, add_user, ask, copy, dump, new_account, new_data, new_role, new_service,
@@ -22,6 +23,7 @@ pub(super) struct Random {
     tag: u64,
     services: Vec<ServiceId>,
     roles: Vec<RoleId>,
+    jobs: Vec<JobId>,
 }
 
 impl Random {
@@ -31,13 +33,14 @@ impl Random {
             tag: 0,
             services: Vec::new(),
             roles: Vec::new(),
+            jobs: Vec::new(),
         }
     }
 
     pub(super) async fn step(&mut self, log: &Log) {
         self.tag += 1;
         let name = format!("n{}", self.tag);
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..18) {
             0..2 => self.services.push(new_service(log, &name).await),
             2 => drop(new_data(log, &name).await),
             3 => self
@@ -47,6 +50,17 @@ impl Random {
                 let role = self.roles[self.rng.random_range(0..self.roles.len())];
                 let user = UserId(Uuid::from_u128(self.rng.random_range(0..5)));
                 add_member(log, role, user).await;
+            }
+            5..10 if !self.jobs.is_empty() => {
+                let job = self.jobs[self.rng.random_range(0..self.jobs.len())];
+                jobs::go_on(log, job, self.rng.random_range(0..6)).await;
+            }
+            10..15 if !self.services.is_empty() => {
+                let service = self.services[self.rng.random_range(0..self.services.len())];
+                if self.rng.random_bool(0.4) {
+                    jobs::revise(log, service, self.rng.random_range(0..2)).await;
+                }
+                self.jobs.extend(jobs::request(log, service).await);
             }
             _ if !self.services.is_empty() => {
                 let service = self.services[self.rng.random_range(0..self.services.len())];
