@@ -63,7 +63,8 @@ pub(super) async fn go_on(log: &Log, id: JobId, draw: u8) {
     let command = match (job.phase, draw) {
         (Phase::Queuing | Phase::Queued | Phase::Running, 0) => {
             let parts = job::cancel(&account(), &job, run, "killed").unwrap();
-            return drop(execute(log, new_id(), &parts).await);
+            execute(log, new_id(), &parts).await;
+            return;
         }
         (Phase::Queuing, _) => job::Command::Claim(Claimed {
             run,
@@ -75,10 +76,10 @@ pub(super) async fn go_on(log: &Log, id: JobId, draw: u8) {
             run,
             claim,
             backend: "process".into(),
-            endpoint: Endpoint::Unix("/x".into()),
+            endpoint: Endpoint::Unix(std::path::Path::new("/x").into()),
             limits: "rlimit".into(),
             network: "none".into(),
-            image: (draw % 2 == 0).then(|| "a/b:1".to_owned()),
+            image: draw.is_multiple_of(2).then(|| "a/b:1".to_owned()),
             image_ignored: true,
         }),
         (Phase::Running, _) if job.frozen => job::Command::Thaw(Thawed { run, claim }),
@@ -88,7 +89,9 @@ pub(super) async fn go_on(log: &Log, id: JobId, draw: u8) {
             phases: Phases::default(),
         }),
         (Phase::Running, 1) => return switch(log, &job).await,
-        (Phase::Running, 2) => return end(log, &job, Outcome::Failed).await,
+        (Phase::Running, 2) | (Phase::Cancelling, _) => {
+            return end(log, &job, Outcome::Failed).await;
+        }
         (Phase::Running, 3) => return end(log, &job, Outcome::Succeeded).await,
         (Phase::Running, 4) => job::Command::Freeze(Frozen {
             run,
@@ -100,7 +103,6 @@ pub(super) async fn go_on(log: &Log, id: JobId, draw: u8) {
             claim,
             reason: "silent".into(),
         }),
-        (Phase::Cancelling, _) => return end(log, &job, Outcome::Failed).await,
         _ => return,
     };
     let part = Part::<JobAggregate>::on(account(), id, command).boxed();

@@ -1,17 +1,18 @@
 //! Random histories: what commands were decided on, the views, the past and what is restored from an export say the same.
 
+use eai_core::job::JobAggregate;
 use eai_core::log::export::{Tally, line, recorded};
 use eai_core::log::{Log, Position, Recorded};
 use eai_core::service::ServiceAggregate;
 use eai_core::subject::{ALL_EVENTS, Address};
-use eai_projections::{Page, Scope, open};
+use eai_projections::{JobFilter, Page, Scope, open};
 
 use super::once::Random;
 use super::server::Server;
 use super::support::{Running, account, dump, dump_of, of_the_past};
 
 /// How many commands a history has.
-const STEPS: usize = 25;
+const STEPS: usize = 40;
 
 /// The log as an export has it, read again.
 async fn exported(log: &Log) -> Vec<Recorded> {
@@ -54,6 +55,23 @@ async fn states_are_as_shown(log: &Log, views: &eai_projections::Views, sequence
         let state = state.expect("a service that is shown was made");
         assert_eq!(state.status, row.status, "{} at {sequence}", row.id);
         assert_eq!(state.terms, row.terms, "{} at {sequence}", row.id);
+        // What is told of its jobs changes the service, and is no news of its row.
+        assert!(changed >= Some(row.updated_on), "{} at {sequence}", row.id);
+        let serves = row.serving_revision.is_some();
+        assert_eq!(state.serving.is_some(), serves, "{} at {sequence}", row.id);
+        if serves && state.rollout.failed.is_none() {
+            let newest = row.serving_revision == row.revision;
+            assert_eq!(state.is_settled(), newest, "{} at {sequence}", row.id);
+        }
+    }
+    let (scope, any) = (Scope::Account(account()), JobFilter::default());
+    for row in views.jobs(&scope, &any, page).await.unwrap() {
+        let address = Address::new(account(), "job", row.id);
+        let (state, changed) = log.fold::<JobAggregate>(&address, sequence).await.unwrap();
+        let state = state.expect("a job that is shown was submitted");
+        let folded = (state.phase, state.run, state.ready, state.frozen);
+        let shown = (row.state, row.run, row.ready, row.frozen);
+        assert_eq!(folded, shown, "{} at {sequence}", row.id);
         assert_eq!(changed, Some(row.updated_on), "{} at {sequence}", row.id);
     }
 }
