@@ -67,8 +67,7 @@ async fn packages_are_there_and_got_once(backend: Backend) {
     assert_eq!(said(&service).await, ["1.16.0"]);
     let got = layers(&platform);
     assert_eq!(got.len(), 1);
-    let job = service.jobs().await.pop().unwrap();
-    assert_eq!(job["state"], "SUCCEEDED", "{job:#}");
+    service.until_state("SUCCEEDED").await;
     assert_eq!(said(&service).await, ["1.16.0"]);
     assert_eq!(layers(&platform), got, "they are not got again");
     // Other packages are another revision.
