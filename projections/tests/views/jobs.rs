@@ -15,7 +15,7 @@ use eai_core::subject::Address;
 use time::macros::datetime;
 use uuid::Uuid;
 
-use super::support::{Parts, account, ask, execute, new_id};
+use super::support::{Parts, account, ask, offer};
 
 /// What a thing is now; nothing where it was never made.
 async fn state<A: Aggregate>(log: &Log, id: impl std::fmt::Display) -> A::State {
@@ -51,7 +51,7 @@ pub(super) async fn request(log: &Log, id: ServiceId) -> Option<JobId> {
     };
     let (run, parts) = service::activate(&account(), &service, &wanted).ok()?;
     if !parts.is_empty() {
-        execute(log, new_id(), &parts).await;
+        offer(log, &parts).await;
     }
     Some(run.job)
 }
@@ -63,7 +63,7 @@ pub(super) async fn go_on(log: &Log, id: JobId, draw: u8) {
     let command = match (job.phase, draw) {
         (Phase::Queuing | Phase::Queued | Phase::Running, 0) => {
             let parts = job::cancel(&account(), &job, run, "killed").unwrap();
-            execute(log, new_id(), &parts).await;
+            offer(log, &parts).await;
             return;
         }
         (Phase::Queuing, _) => job::Command::Claim(Claimed {
@@ -106,7 +106,7 @@ pub(super) async fn go_on(log: &Log, id: JobId, draw: u8) {
         _ => return,
     };
     let part = Part::<JobAggregate>::on(account(), id, command).boxed();
-    execute(log, new_id(), &vec![part]).await;
+    offer(log, &vec![part]).await;
 }
 
 /// Requests move to the run, if it is the one that they are to go to.
@@ -120,7 +120,10 @@ async fn switch(log: &Log, job: &Job) {
         revision: None,
         drain_ms: Some(5),
     };
-    ask(log, behind.service.id, Command::Switch(switched)).await;
+    let switch = Command::Switch(switched);
+    let part = Part::<ServiceAggregate>::on(account(), behind.service.id, switch).boxed();
+    // Its service may not know of it any more.
+    offer(log, &vec![part]).await;
 }
 
 async fn end(log: &Log, job: &Job, state: Outcome) {
@@ -135,5 +138,5 @@ async fn end(log: &Log, job: &Job, state: Outcome) {
     };
     let at = datetime!(2026-01-01 00:00 UTC);
     let parts: Parts = job::end(&account(), job, ended, (at, false));
-    execute(log, new_id(), &parts).await;
+    offer(log, &parts).await;
 }

@@ -77,6 +77,14 @@ pub(crate) async fn execute(log: &Log, id: CommandId, parts: &Parts) -> Outcome 
     outcome.unwrap()
 }
 
+/// Executes a command that may be refused.
+pub(crate) async fn offer(log: &Log, parts: &Parts) {
+    match within("a command", log.execute(&context(new_id()), parts)).await {
+        Ok(_) | Err(Error::Refused(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// Makes a service with its data and role.
 pub(crate) async fn new_service(log: &Log, name: &str) -> ServiceId {
     let id = new_id();
