@@ -8,7 +8,7 @@ use eai_projections::{Error, open};
 use sqlx::Executor;
 
 use super::server::Server;
-use super::support::{Running, connect, database, dump, new_service, services, until};
+use super::support::{Running, closed, connect, database, dump, new_service, services, until};
 
 /// What was done to a database, and how.
 type Spoil = (&'static str, fn(&Path));
@@ -80,6 +80,7 @@ async fn views_set_aside_are_gone() {
     let log = server.log().await;
     new_service(&log, "web").await;
     let before = folded(folder.path(), &log).await;
+    closed(folder.path()).await;
     eai_projections::set_aside(folder.path()).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     assert_eq!(folded(folder.path(), &log).await, before);

@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::once::Random;
 use super::server::Server;
-use super::support::{Running, dump, dump_of, new_service, of_the_past, services, until};
+use super::support::{Running, closed, dump, dump_of, new_service, of_the_past, services, until};
 
 /// Where the views were, and every row of theirs.
 type Seen = (u64, Vec<String>);
@@ -120,6 +120,7 @@ async fn copies_change_nothing_but_the_way() {
 
     // Whoever begins anew believes no copy of before.
     running.stop().await;
+    closed(folder.path()).await;
     eai_projections::set_aside(folder.path()).unwrap();
     assert!(copies(folder.path()).is_empty());
     let running = Running::start(folder.path(), &log).await;

@@ -239,6 +239,18 @@ pub(crate) async fn services(views: &Views) -> Result<usize, eai_projections::Er
 
 // === files ===
 
+/// Waits until this process has no file of a folder open, as if it had ended: a database that is closed later removes
+/// what belongs to the next one of its name.
+pub(crate) async fn closed(directory: &Path) {
+    let is_in = |link: PathBuf| link.starts_with(directory);
+    until("its files to be closed", || {
+        let mut open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let is_open = open.any(|file| fs::read_link(file.path()).is_ok_and(is_in));
+        (!is_open).then_some(())
+    })
+    .await;
+}
+
 /// The newest generation's database.
 pub(crate) fn database(directory: &Path) -> PathBuf {
     databases(directory).pop().expect("a database")
