@@ -60,7 +60,7 @@ impl Store {
         let connection = &mut writer.connection;
         database::attach(connection, copy.path(), "views").await?;
         let mut differences = Vec::new();
-        for table in tables(connection).await? {
+        for table in database::tables(connection).await? {
             differences.extend(compare(connection, &table).await?);
         }
         let aggregates = sqlx::query("SELECT count(*) AS number FROM main.heads");
@@ -74,32 +74,17 @@ impl Store {
     }
 }
 
-/// A table, and what makes one text of a row of it.
-#[derive(Debug)]
-struct Table {
-    name: String,
-    text: String,
-}
-
-async fn tables(connection: &mut SqliteConnection) -> Result<Vec<Table>, Error> {
-    let text = "SELECT name, (SELECT group_concat('quote(\"' || name || '\")', ' || '', '' || ') \
-                FROM pragma_table_info(tables.name)) AS text \
-                FROM main.sqlite_schema AS tables WHERE type = 'table' ORDER BY name";
-    let rows: Vec<SqliteRow> = sqlx::query(text).fetch_all(connection).await?;
-    let table = |row: &SqliteRow| {
-        Ok(Table {
-            name: row.try_get("name")?,
-            text: row.try_get("text")?,
-        })
-    };
-    rows.iter().map(table).collect()
+/// What makes one text of a row of a table.
+async fn text_of(connection: &mut SqliteConnection, table: &str) -> Result<String, Error> {
+    let text = "SELECT group_concat('quote(\"' || name || '\")', ' || '', '' || ') AS text \
+                FROM pragma_table_info(?)";
+    let row = sqlx::query(text).bind(table).fetch_one(connection).await?;
+    Ok(row.try_get("text")?)
 }
 
 /// The rows of a table that only one of both has.
-async fn compare(
-    connection: &mut SqliteConnection,
-    Table { name, text }: &Table,
-) -> Result<Vec<Difference>, Error> {
+async fn compare(connection: &mut SqliteConnection, name: &str) -> Result<Vec<Difference>, Error> {
+    let text = text_of(connection, name).await?;
     let mut differences = Vec::new();
     for (has, lacks, in_views) in [("views", "main", true), ("main", "views", false)] {
         // Names come from the schema of this version.
@@ -109,7 +94,7 @@ async fn compare(
         let rows: Vec<SqliteRow> = sqlx::query(query).fetch_all(&mut *connection).await?;
         for row in rows {
             differences.push(Difference {
-                table: name.clone(),
+                table: name.to_owned(),
                 row: row.try_get("row")?,
                 in_views,
             });
